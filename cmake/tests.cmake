@@ -1,0 +1,77 @@
+# Tests, fuzzers and bench programs.  All are found by folder.
+
+enable_testing()
+pkg_check_modules(cmocka IMPORTED_TARGET cmocka)
+
+# links_of(FILE RESULT): the libraries that a test needs, read from its own #include lines.
+function(links_of file result)
+    file(STRINGS ${file} lines REGEX "^#[ ]*include \"(ports/)?[a-z]+/")
+    set(links)
+    foreach(line ${lines})
+        string(REGEX REPLACE "^#[ ]*include \"(ports/)?([a-z]+)/.*" "at_\\2" library "${line}")
+        if(TARGET ${library})
+            list(APPEND links ${library})
+        endif()
+    endforeach()
+    list(REMOVE_DUPLICATES links)
+    set(${result} ${links} PARENT_SCOPE)
+endfunction()
+
+# Unit tests: tests/unit/FOLDER/test_NAME.c is the cmocka program unit-FOLDER-NAME.  Other .c files beside it are
+# helpers shared by the tests of that folder.
+if(cmocka_FOUND)
+    file(GLOB_RECURSE unit_sources CONFIGURE_DEPENDS tests/unit/test_*.c)
+    foreach(source ${unit_sources})
+        get_filename_component(directory ${source} DIRECTORY)
+        get_filename_component(folder ${directory} NAME)
+        get_filename_component(name ${source} NAME_WE)
+        string(REGEX REPLACE "^test_" "" name ${name})
+        file(GLOB helpers CONFIGURE_DEPENDS ${directory}/*.c)
+        list(FILTER helpers EXCLUDE REGEX "/test_[^/]*$")
+        links_of(${source} links)
+        foreach(helper ${helpers})
+            links_of(${helper} more)
+            list(APPEND links ${more})
+        endforeach()
+        if(TARGET at_${folder})
+            list(PREPEND links at_${folder})
+        endif()
+        set(program unit-${folder}-${name})
+        attache_program(${program} GNU SOURCES ${source} ${helpers} LINKS ${links} PkgConfig::cmocka)
+        target_include_directories(${program} PRIVATE ${directory})
+        add_test(NAME ${program} COMMAND ${program} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+        set_tests_properties(${program} PROPERTIES LABELS unit TIMEOUT 120)
+    endforeach()
+endif()
+
+# The page runner and the peers that live on a page's bench.
+file(GLOB runner_sources CONFIGURE_DEPENDS tests/pages/*.c)
+file(GLOB peer_sources CONFIGURE_DEPENDS tests/peer/*.c)
+if(runner_sources)
+    attache_program(page-runner GNU SOURCES ${runner_sources} ${peer_sources} LINKS at_linux)
+endif()
+
+# Fuzzers: tests/fuzz/fuzz_NAME.c, one libFuzzer program each.
+if(ATTACHE_FUZZ)
+    file(GLOB fuzz_sources CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
+    add_custom_target(fuzzers)
+    foreach(source ${fuzz_sources})
+        get_filename_component(name ${source} NAME_WE)
+        string(REPLACE "_" "-" program ${name})
+        attache_program(${program} GNU SOURCES ${source} LINKS at_linux)
+        target_link_options(${program} PRIVATE -fsanitize=fuzzer)
+        # LLVMFuzzerTestOneInput has no header that could declare it.
+        target_compile_options(${program} PRIVATE -Wno-missing-prototypes)
+        add_dependencies(fuzzers ${program})
+    endforeach()
+endif()
+
+# Bench programs: one per tests/bench/*.c; built by `make bench` only.
+file(GLOB bench_sources CONFIGURE_DEPENDS tests/bench/*.c)
+add_custom_target(bench-programs)
+foreach(source ${bench_sources})
+    get_filename_component(name ${source} NAME_WE)
+    string(REPLACE "_" "-" program ${name})
+    attache_program(${program} GNU EXTRA SOURCES ${source} LINKS at_linux)
+    add_dependencies(bench-programs ${program})
+endforeach()
