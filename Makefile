@@ -11,7 +11,7 @@ BUILD_RV32 ?= build-rv32
 PREFIX     ?= /usr/local
 # Ninja takes all cores by itself; `make JOBS=1` keeps a small machine usable.
 JOBS       ?=
-NINJA      := ninja $(if $(JOBS),-j$(JOBS))
+NINJA      := ninja $(if $(JOBS),-j$(JOBS)) $(shell test -t 2 || echo --quiet)
 FUZZ_SECONDS ?= 60
 
 all: $(BUILD)/build.ninja ## build the program: build/attache
