@@ -61,7 +61,7 @@ if(ATTACHE_FUZZ)
         attache_program(${program} GNU SOURCES ${source} LINKS at_linux)
         target_link_options(${program} PRIVATE -fsanitize=fuzzer)
         # LLVMFuzzerTestOneInput has no header that could declare it.
-        target_compile_options(${program} PRIVATE -Wno-missing-prototypes)
+        set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
         add_dependencies(fuzzers ${program})
     endforeach()
 endif()
