@@ -21,7 +21,8 @@ MAY_INCLUDE = {
     "include": (),
     "iface": (),
     "core": ("iface",),
-    "proto": ("iface", "core*"),
+    # Key derivation of EAPOL is made of crypto/'s primitives; crypto/ knows nothing of protocols.
+    "proto": ("iface", "core*", "crypto"),
     "crypto": ("iface", "core*"),
     "storage": ("iface", "core*", "crypto"),
     "net": ("iface", "core*", "proto", "crypto", "storage"),
