@@ -2,6 +2,7 @@
 # Nothing committed names the place it was written in, the tools it was written with, or a package archive's host.
 set -eu
 cd "${1:-$(dirname "$0")/..}"
+git rev-parse --git-dir >/dev/null # what is committed is the question
 found=0
 
 look() {

@@ -3,6 +3,7 @@
 # Releases of clang-format differ in details; the one of Debian 12 decides, others only tell.
 set -eu
 cd "$(dirname "$0")/.."
+git rev-parse --git-dir >/dev/null # the files to look at come from git
 
 files() {
     git ls-files -z --cached --others --exclude-standard '*.c' '*.h' |

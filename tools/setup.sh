@@ -24,7 +24,7 @@ packages() {
             ;;
         test)
             echo libcmocka-dev clang clang-format clang-tidy "$(clang_runtime)"
-            echo python3-venv socat tshark iproute2
+            echo git python3-venv socat tshark iproute2
             ;;
         rv32)
             echo gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf
@@ -63,6 +63,12 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 echo "setup: installing$missing"
-export DEBIAN_FRONTEND=noninteractive
-$run apt-get update -q -q
-$run env DEBIAN_FRONTEND=noninteractive apt-get install -q -q -y --no-install-recommends $missing
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# dpkg's own account of 200 packages helps nobody, unless it fails.
+if ! { $run apt-get update -q -q &&
+    $run env DEBIAN_FRONTEND=noninteractive apt-get install -q -q -y --no-install-recommends $missing; } >"$log" 2>&1; then
+    tail -n 40 "$log" >&2
+    echo "setup: installing failed" >&2
+    exit 1
+fi

@@ -3,6 +3,7 @@
 # A file is looked at again only when it, a header or the configuration changed since it last passed.
 set -eu
 cd "$(dirname "$0")/.."
+git rev-parse --git-dir >/dev/null # the files to look at come from git
 build=${1:-build}
 done=$build/tidy
 mkdir -p "$done"
