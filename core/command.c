@@ -22,9 +22,9 @@ static bool in_build(const at_session *s, const at_cmd *row)
 const at_cmd *at_session_row(const at_session *s, size_t index)
 {
     for (size_t f = 0; f < s->config.family_count; f++)
-        for (size_t i = 0; i < s->config.families[f].count; i++)
-            if (in_build(s, &s->config.families[f].rows[i]) && index-- == 0)
-                return &s->config.families[f].rows[i];
+        for (size_t i = 0; i < s->config.families[f]->count; i++)
+            if (in_build(s, &s->config.families[f]->rows[i]) && index-- == 0)
+                return &s->config.families[f]->rows[i];
     return NULL;
 }
 
@@ -32,9 +32,9 @@ void at_command_index(at_session *s)
 {
     s->index_count = 0;
     for (size_t f = 0; f < s->config.family_count; f++)
-        for (size_t i = 0; i < s->config.families[f].count; i++)
-            if (in_build(s, &s->config.families[f].rows[i]))
-                s->index[s->index_count++] = &s->config.families[f].rows[i];
+        for (size_t i = 0; i < s->config.families[f]->count; i++)
+            if (in_build(s, &s->config.families[f]->rows[i]))
+                s->index[s->index_count++] = &s->config.families[f]->rows[i];
     qsort(s->index, s->index_count, sizeof(s->index[0]), by_name);
 }
 

@@ -438,7 +438,7 @@ static size_t row_count(const at_session_config *config)
 {
     size_t count = 0;
     for (size_t f = 0; f < config->family_count; f++)
-        count += config->families[f].count;
+        count += config->families[f]->count;
     return count;
 }
 

@@ -30,7 +30,7 @@ typedef struct at_session_config {
     at_byteport *port;
     const at_fiber_ops *fibers;
     const at_supervisor *supervisor;
-    const at_family_rows *families; /* later families win over nothing: names are unique */
+    const at_family_rows *const *families; /* names are unique over all of them */
     size_t family_count;
     uint8_t builds;       /* rows without one of these bits do not exist; AT_IN_ALL | 0x80: all */
     void *app;            /* handed to handlers */

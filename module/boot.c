@@ -1,0 +1,225 @@
+/* The boot of a chip, in the order in which things stand on each other: heap, storage, engine, stack,
+ * station, links, families; then "ready", and only then what goes on by itself (auto-connect).
+ *
+ * net/ and wifi/ do not know each other; the functions here carry frames and events between them and
+ * to the families. */
+#include <string.h>
+
+#include "commands/app.h"
+#include "core/session.h"
+#include "iface/current.h"
+#include "module/module.h"
+#include "storage/nvs.h"
+#include "storage/partition.h"
+
+struct at_module {
+    at_module_config config;
+    at_heap heap;
+    at_log log;
+    at_nvs *nvs;
+    at_app app;
+};
+
+/* --- wiring --- */
+
+static void on_radio_frame(void *owner, uint8_t *frame, size_t len)
+{
+    at_module *m = owner;
+    at_station_input(m->app.station, frame, len);
+}
+
+static void on_station_data(void *owner, uint8_t *frame, size_t len)
+{
+    at_module *m = owner;
+    at_net_input(m->app.net, AT_NETIF_STA, frame, len);
+}
+
+static int send_station(void *ctx, const at_radio_piece *pieces, size_t count)
+{
+    at_module *m = ctx;
+    return at_station_send(m->app.station, pieces, count);
+}
+
+static void on_station_event(void *owner, at_station_event event, int detail)
+{
+    at_module *m = owner;
+    /* The words before the consequences: WIFI DISCONNECT is older than the CLOSED it causes. */
+    at_wifi_on_station(&m->app, event, detail);
+    if (event == AT_STATION_EV_JOINED)
+        at_net_link(m->app.net, AT_NETIF_STA, true);
+    else if (event == AT_STATION_EV_LEFT)
+        at_net_link(m->app.net, AT_NETIF_STA, false);
+}
+
+static void on_net_event(void *owner, at_netif_id netif, at_net_event event)
+{
+    at_module *m = owner;
+    at_wifi_on_net(&m->app, netif, event);
+    at_tcpip_on_net(&m->app, netif, event);
+}
+
+static void on_link_event(void *owner, unsigned id, at_link_event event, at_err reason)
+{
+    at_module *m = owner;
+    at_tcpip_on_link(&m->app, id, event, reason);
+}
+
+/* --- stages --- */
+
+static void open_storage(at_module *m)
+{
+    at_partition nvs;
+    at_err err = AT_ERR_NOT_FOUND;
+    if (m->config.flash != NULL && at_partition_find(m->config.flash, &m->log, "nvs", &nvs) == AT_OK)
+        err = at_nvs_open(&m->nvs, &m->heap, &m->log, m->config.flash, nvs.offset, nvs.size,
+                          AT_NVS_READ_WRITE);
+    if (err != AT_OK)
+        at_log(&m->log, AT_LOG_WARN, "boot", "no settings partition (%s): nothing survives a restart",
+               at_err_text(err));
+    m->app.settings = at_settings_open(&m->heap, &m->log, m->nvs);
+}
+
+static void start_session(at_module *m)
+{
+    const at_module_config *c = &m->config;
+    size_t count;
+    const at_family_rows *const *families = at_module_families(&count);
+    at_session_config config = {
+        .loop = c->loop,
+        .heap = &m->heap,
+        .log = &m->log,
+        .port = c->port,
+        .fibers = c->fibers,
+        .supervisor = c->supervisor,
+        .families = families,
+        .family_count = count,
+        .builds = c->builds != 0 ? c->builds : (uint8_t)(AT_IN_ALL | 0x80u),
+        .app = &m->app,
+        .guard_ms = c->guard_ms != 0 ? c->guard_ms : AT_GUARD_MS,
+        .data_timeout_ms = c->data_timeout_ms,
+    };
+    m->app.session = at_session_create(&config);
+}
+
+static void start_network(at_module *m)
+{
+    at_net_config net = {
+        .loop = m->config.loop,
+        .heap = &m->heap,
+        .log = &m->log,
+        .window = m->config.window != 0 ? m->config.window : AT_TCP_WINDOW,
+        .on_event = on_net_event,
+        .owner = m,
+    };
+    m->app.net = at_net_create(&net);
+    at_the_current.net = m->app.net;
+    at_links_config links = {
+        .net = m->app.net,
+        .loop = m->config.loop,
+        .heap = &m->heap,
+        .log = &m->log,
+        .on_event = on_link_event,
+        .owner = m,
+    };
+    m->app.links = m->app.net != NULL ? at_links_create(&links) : NULL;
+}
+
+static void start_station(at_module *m)
+{
+    uint8_t mac[6];
+    at_station_config config = {
+        .loop = m->config.loop,
+        .heap = &m->heap,
+        .log = &m->log,
+        .random = m->config.random,
+        .radio = m->config.radio,
+        .on_event = on_station_event,
+        .on_data = on_station_data,
+        .owner = m,
+    };
+    m->app.station = at_station_create(&config);
+    m->config.radio->owner = m;
+    m->config.radio->on_frame = on_radio_frame;
+    m->config.radio->ops->factory_mac(m->config.radio, mac);
+    if (m->app.net == NULL || at_net_add_interface(m->app.net, AT_NETIF_STA, mac, send_station, m) != AT_OK)
+        m->app.station = NULL;
+}
+
+static void make_current(at_module *m)
+{
+    at_the_current.clock = m->config.loop->clock;
+    at_the_current.random = m->config.random;
+    at_the_current.heap = &m->heap;
+    at_the_current.log = &m->log;
+}
+
+static at_module *failed(const at_module *m, const char *what)
+{
+    at_log(&m->log, AT_LOG_ERROR, "boot", "not enough memory for %s", what);
+    return NULL;
+}
+
+static void prepare_app(at_module *m)
+{
+    m->app.loop = m->config.loop;
+    m->app.heap = &m->heap;
+    m->app.log = &m->log;
+    m->app.random = m->config.random;
+    m->app.supervisor = m->config.supervisor;
+    m->app.radio = m->config.radio;
+    m->app.uart = m->config.uart;
+    m->app.epoch_us = 0 - at_loop_now(m->config.loop); /* a reset starts at 1970 (guide 3.3.21) */
+}
+
+at_module *at_module_boot(const at_module_config *config)
+{
+    at_heap heap;
+    at_heap_init(&heap, config->heap_budget != 0 ? config->heap_budget : SIZE_MAX);
+    at_module *m = at_calloc(&heap, 1, sizeof(*m));
+    if (m == NULL)
+        return NULL;
+    m->heap = heap; /* from now on the module's own */
+    m->config = *config;
+    m->log.sink = config->log;
+    make_current(m);
+    prepare_app(m);
+    open_storage(m);
+    if (m->app.settings == NULL)
+        return failed(m, "settings");
+    start_session(m);
+    if (m->app.session == NULL)
+        return failed(m, "the AT engine");
+    start_network(m);
+    if (m->app.links == NULL)
+        return failed(m, "the network stack");
+    start_station(m);
+    if (m->app.station == NULL)
+        return failed(m, "the station");
+    if (at_wifi_family_create(&m->app) != AT_OK || at_tcpip_family_create(&m->app) != AT_OK)
+        return failed(m, "the command families");
+    at_session_set_sysmsg(m->app.session,
+                          (unsigned)at_setting_int(m->app.settings, AT_SETTING_SYSMSG));
+    at_session_start(m->app.session);
+    config->supervisor->report(config->supervisor->ctx, "ready", "");
+    at_wifi_boot(&m->app);
+    at_tcpip_boot(&m->app);
+    return m;
+}
+
+void at_module_measure(const at_module *m, at_module_usage *usage)
+{
+    uint32_t net_timers;
+    *usage = (at_module_usage){
+        .heap_used = m->heap.used,
+        .heap_peak = m->heap.peak,
+        .heap_blocks = m->heap.blocks,
+        .timers = m->config.loop->timer_count,
+    };
+    at_net_usage(m->app.net, &usage->pcbs, &net_timers);
+    usage->timers += net_timers;
+}
+
+bool at_module_idle(const at_module *m)
+{
+    return at_session_idle(m->app.session);
+}
