@@ -1,0 +1,412 @@
+/* libslirp as the uplink of one station.
+ *
+ * libslirp terminates the station's TCP and UDP and opens ordinary sockets on the computer, so it needs
+ * no rights. Its own DHCP, DNS and TFTP are off; the access point does those. It never sees ARP of the
+ * station either: when it asks for a hardware address it gets the station's, which is all there is
+ * behind this instance. So its tables of 16 entries do not matter.
+ *
+ * Frames towards the station are queued while libslirp runs and delivered when it has returned
+ * (deliver may lead to slirp_input, and libslirp is not re-entrant). The queue is one block of bytes,
+ * each frame behind its 16-bit length: one copy per frame, no allocation in the steady state, and
+ * the whole yield of a poll is handed over in one go. What does not fit is lost, as on a wire.
+ *
+ * The descriptors change with every connection, so an instance is a group of the poller.
+ * The gateway's hardware address is libslirp's own: 52:55 and the four bytes of its IP address.
+ */
+#include "ports/linux/slirp.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <slirp/libslirp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/bytes.h"
+
+#define QUEUE_FIRST (64u * 1024u)
+#define QUEUE_MAX (1024u * 1024u)
+#define FRAME_MAX 1514u
+#define ARP_FRAME 42u
+
+struct at_uplink {
+    at_uplink_config config;
+    lx_slirp *port;
+    Slirp *slirp;
+    lx_group group;
+    at_task drain;
+    uint8_t *queue;
+    size_t used, size;
+    uint64_t lost;
+};
+
+typedef struct slirp_timer {
+    at_timer timer;
+    at_uplink *uplink;
+    SlirpTimerCb run;
+    void *arg;
+} slirp_timer;
+
+/* ---- frames to the station ---- */
+
+static bool grow(at_uplink *up, size_t wanted)
+{
+    size_t size = up->size == 0 ? QUEUE_FIRST : up->size;
+    uint8_t *queue;
+
+    while (size < wanted)
+        size *= 2;
+    if (size > QUEUE_MAX)
+        return false;
+    queue = at_realloc(up->port->heap, up->queue, size);
+    if (queue == NULL)
+        return false;
+    up->queue = queue;
+    up->size = size;
+    return true;
+}
+
+static void queue_frame(at_uplink *up, const uint8_t *frame, size_t len)
+{
+    uint16_t head = (uint16_t)len;
+
+    if (len > FRAME_MAX ||
+        (up->used + sizeof head + len > up->size && !grow(up, up->used + sizeof head + len))) {
+        up->lost++;
+        return;
+    }
+    memcpy(up->queue + up->used, &head, sizeof head);
+    memcpy(up->queue + up->used + sizeof head, frame, len);
+    up->used += sizeof head + len;
+    at_loop_post(up->config.loop, &up->drain);
+}
+
+/* An ARP request of libslirp: answered with the station's address, the only one here. */
+static void answer_arp(at_uplink *up, const uint8_t *request)
+{
+    uint8_t reply[ARP_FRAME];
+    at_builder b = at_builder_of(reply, sizeof reply);
+
+    at_put(&b, request + 6, 6);
+    at_put(&b, up->config.station_mac, 6);
+    at_put(&b, request + 12, 8); /* types and sizes */
+    at_put16(&b, 2);
+    at_put(&b, up->config.station_mac, 6);
+    at_put(&b, request + 38, 4); /* the address that was asked for */
+    at_put(&b, request + 22, 10);
+    slirp_input(up->slirp, reply, (int)sizeof reply);
+}
+
+/* Runs in the loop. ARP goes back into libslirp here, not from within its callback. */
+static void drain(void *arg)
+{
+    at_uplink *up = arg;
+    size_t at = 0;
+
+    while (at < up->used) {
+        const uint8_t *frame = up->queue + at + 2;
+        uint8_t arp[ARP_FRAME];
+        uint16_t len;
+
+        memcpy(&len, up->queue + at, sizeof len);
+        at += sizeof len + len;
+        if (len >= ARP_FRAME && frame[12] == 0x08 && frame[13] == 0x06) {
+            if (frame[20] == 0 && frame[21] == 1) {
+                memcpy(arp, frame, sizeof arp); /* the answer may move the queue */
+                answer_arp(up, arp);
+            }
+        } else {
+            up->config.deliver(up->config.owner, frame, len);
+        }
+    }
+    up->used = 0;
+    at_loop_unpost(up->config.loop, &up->drain);
+}
+
+/* ---- libslirp's callbacks ---- */
+
+static ssize_t send_packet(const void *data, size_t len, void *opaque)
+{
+    queue_frame(opaque, data, len);
+    return (ssize_t)len;
+}
+
+static void guest_error(const char *text, void *opaque)
+{
+    (void)text; /* what the station sent wrong is visible in a capture */
+    (void)opaque;
+}
+
+static int64_t clock_get_ns(void *opaque)
+{
+    const at_uplink *up = opaque;
+
+    return (int64_t)(at_loop_now(up->config.loop) * 1000u);
+}
+
+static void fire(void *arg)
+{
+    slirp_timer *timer = arg;
+
+    timer->run(timer->arg);
+}
+
+static void *timer_new(SlirpTimerCb run, void *arg, void *opaque)
+{
+    at_uplink *up = opaque;
+    slirp_timer *timer = at_alloc_reserve(up->port->heap, sizeof *timer);
+
+    if (timer == NULL)
+        return NULL;
+    timer->uplink = up;
+    timer->run = run;
+    timer->arg = arg;
+    at_timer_init(&timer->timer, fire, timer);
+    return timer;
+}
+
+static void timer_free(void *handle, void *opaque)
+{
+    at_uplink *up = opaque;
+    slirp_timer *timer = handle;
+
+    if (timer == NULL)
+        return;
+    at_timer_stop(up->config.loop, &timer->timer);
+    at_free(up->port->heap, timer);
+}
+
+static void timer_mod(void *handle, int64_t expire_ms, void *opaque)
+{
+    at_uplink *up = opaque;
+    slirp_timer *timer = handle;
+
+    if (timer != NULL)
+        at_timer_at(up->config.loop, &timer->timer, (uint64_t)expire_ms * 1000u);
+}
+
+static void watch_fd(int fd, void *opaque)
+{
+    (void)fd; /* the group asks for all descriptors before each wait */
+    (void)opaque;
+}
+
+static void notify(void *opaque)
+{
+    (void)opaque; /* one thread: the next wait sees what changed */
+}
+
+static const SlirpCb callbacks = {
+    .send_packet = send_packet,
+    .guest_error = guest_error,
+    .clock_get_ns = clock_get_ns,
+    .timer_new = timer_new,
+    .timer_free = timer_free,
+    .timer_mod = timer_mod,
+    .register_poll_fd = watch_fd,
+    .unregister_poll_fd = watch_fd,
+    .notify = notify,
+};
+
+/* ---- the poller's group ---- */
+
+typedef struct fill_state {
+    struct pollfd *fds;
+    size_t count, room;
+} fill_state;
+
+static const struct {
+    int slirp;
+    short poll;
+} event_map[] = {
+    { SLIRP_POLL_IN, POLLIN },   { SLIRP_POLL_OUT, POLLOUT }, { SLIRP_POLL_PRI, POLLPRI },
+    { SLIRP_POLL_ERR, POLLERR }, { SLIRP_POLL_HUP, POLLHUP },
+};
+
+static int add_poll(int fd, int events, void *opaque)
+{
+    fill_state *state = opaque;
+    short wanted = 0;
+
+    if (state->count == state->room)
+        return -1;
+    for (size_t i = 0; i < AT_COUNT(event_map); i++) {
+        if ((events & event_map[i].slirp) != 0)
+            wanted = (short)(wanted | event_map[i].poll);
+    }
+    state->fds[state->count] = (struct pollfd){ .fd = fd, .events = wanted };
+    return (int)state->count++;
+}
+
+static size_t fill(void *arg, struct pollfd *fds, size_t room, uint64_t *deadline_us)
+{
+    at_uplink *up = arg;
+    fill_state state = { .fds = fds, .room = room };
+    uint32_t timeout_ms = UINT32_MAX;
+
+    slirp_pollfds_fill(up->slirp, &timeout_ms, add_poll, &state);
+    if (timeout_ms != UINT32_MAX)
+        *deadline_us = at_loop_now(up->config.loop) + (uint64_t)timeout_ms * 1000u;
+    return state.count;
+}
+
+static int get_revents(int index, void *opaque)
+{
+    const fill_state *state = opaque;
+    int events = 0;
+
+    if (index < 0 || (size_t)index >= state->count)
+        return 0;
+    for (size_t i = 0; i < AT_COUNT(event_map); i++) {
+        if ((state->fds[index].revents & event_map[i].poll) != 0)
+            events |= event_map[i].slirp;
+    }
+    return events;
+}
+
+static void done(void *arg, const struct pollfd *fds, size_t count)
+{
+    at_uplink *up = arg;
+    fill_state state = { .fds = (struct pollfd *)(uintptr_t)fds, .count = count };
+
+    slirp_pollfds_poll(up->slirp, 0, get_revents, &state);
+    if (up->used > 0)
+        drain(up);
+}
+
+/* ---- the uplink's operations ---- */
+
+static struct in_addr in_addr_of(uint32_t address)
+{
+    return (struct in_addr){ .s_addr = htonl(address) };
+}
+
+static Slirp *new_slirp(at_uplink *up)
+{
+    const at_uplink_config *c = &up->config;
+    uint32_t mask = UINT32_MAX << (32u - c->prefix);
+    uint32_t spare = (c->network | ~mask) - 1;
+    SlirpConfig config = {
+        .version = 4,
+        .in_enabled = true,
+        .vnetwork = in_addr_of(c->network),
+        .vnetmask = in_addr_of(mask),
+        .vhost = in_addr_of(c->gateway),
+        .if_mtu = 1500,
+        .if_mru = 1500,
+        .disable_host_loopback = !c->host_loopback,
+        .disable_dns = true,
+        .disable_dhcp = true,
+    };
+
+    /* Never used, but they must be addresses of the network other than the gateway's. */
+    if (spare == c->gateway)
+        spare--;
+    config.vdhcp_start = in_addr_of(spare);
+    config.vnameserver = in_addr_of(spare);
+    return slirp_new(&config, &callbacks, up);
+}
+
+static at_uplink *slirp_open(const at_uplink_config *config, char *error, size_t room)
+{
+    lx_slirp *port = config->port;
+    at_uplink *up = at_calloc(port->heap, 1, sizeof *up);
+
+    if (up == NULL) {
+        (void)snprintf(error, room, "out of memory");
+        return NULL;
+    }
+    up->config = *config;
+    up->port = port;
+    at_task_init(&up->drain, drain, up);
+    up->slirp = new_slirp(up);
+    if (up->slirp == NULL) {
+        (void)snprintf(error, room, "libslirp %s did not start", slirp_version_string());
+        at_free(port->heap, up);
+        return NULL;
+    }
+    up->group = (lx_group){ .fill = fill, .done = done, .arg = up };
+    lx_group_add(port->poller, &up->group);
+    return up;
+}
+
+static void slirp_take(at_uplink *up, const uint8_t *frame, size_t len)
+{
+    if (len <= FRAME_MAX)
+        slirp_input(up->slirp, frame, (int)len);
+}
+
+static int bind_once(bool udp, uint32_t address, uint16_t *port)
+{
+    struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr = in_addr_of(address) };
+    socklen_t len = sizeof name;
+    int fd = socket(AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+    int result = -1;
+
+    if (fd < 0)
+        return -1;
+    if (bind(fd, (struct sockaddr *)&name, sizeof name) == 0 &&
+        getsockname(fd, (struct sockaddr *)&name, &len) == 0) {
+        *port = ntohs(name.sin_port);
+        result = 0;
+    }
+    close(fd);
+    return result;
+}
+
+/* libslirp does not tell which port it got for 0, so a free one is looked for first. */
+static bool slirp_forward(at_uplink *up, bool udp, uint32_t host_addr, uint16_t *host_port,
+                          uint32_t station_addr, uint16_t station_port, char *error, size_t room)
+{
+    uint16_t wanted = *host_port, port = wanted;
+    char address[INET_ADDRSTRLEN] = "?";
+    struct in_addr in = in_addr_of(host_addr);
+
+    for (int tries = 0; tries < 8; tries++) {
+        if (wanted == 0 && bind_once(udp, host_addr, &port) != 0)
+            break;
+        if (slirp_add_hostfwd(up->slirp, udp ? 1 : 0, in, port, in_addr_of(station_addr),
+                              station_port) == 0) {
+            *host_port = port;
+            return true;
+        }
+        if (wanted != 0)
+            break;
+    }
+    (void)inet_ntop(AF_INET, &in, address, sizeof address);
+    (void)snprintf(error, room, "cannot listen on %s port %s:%u: %s", udp ? "UDP" : "TCP", address,
+                   (unsigned)port, strerror(errno));
+    return false;
+}
+
+static void slirp_unforward(at_uplink *up, bool udp, uint32_t host_addr, uint16_t host_port)
+{
+    (void)slirp_remove_hostfwd(up->slirp, udp ? 1 : 0, in_addr_of(host_addr), host_port);
+}
+
+static void slirp_close(at_uplink *up)
+{
+    at_heap *heap = up->port->heap;
+
+    lx_group_remove(up->port->poller, &up->group);
+    slirp_cleanup(up->slirp);
+    at_loop_unpost(up->config.loop, &up->drain);
+    at_free(heap, up->queue);
+    at_free(heap, up);
+}
+
+void lx_slirp_init(lx_slirp *s, lx_poller *poller, at_heap *heap)
+{
+    s->ops = (at_uplink_ops){
+        .port = s,
+        .open = slirp_open,
+        .input = slirp_take,
+        .forward = slirp_forward,
+        .unforward = slirp_unforward,
+        .close = slirp_close,
+    };
+    s->poller = poller;
+    s->heap = heap;
+}
