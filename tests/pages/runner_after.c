@@ -1,0 +1,155 @@
+/* What every scenario has to satisfy without saying so, and the injection of restarts.
+ *
+ * After its last step a scenario has read everything, its peers have answered everything, and the
+ * module answers AT. "leaves: nothing" adds that heap blocks, timers and control blocks are back at
+ * their value after boot; TIME_WAIT and the like may take their time, which is virtual.
+ *
+ * A restart can be forced at any wait of any command (WIRE 1): with option --inject-restart the player
+ * asks here each time it is about to let time pass while a command runs. A scenario is then over:
+ * what it expects next cannot come any more.
+ */
+#include <string.h>
+
+#include "tests/pages/runner_play_priv.h"
+
+#define POINTS_PER_STEP 3 /* a wait of a minute has hundreds of instants that are all alike */
+
+static bool has(const bytes *b, const char *text, size_t *end)
+{
+    const uint8_t *found =
+        b->len > 0 ? memmem(bytes_at(b), b->len, text, strlen(text)) : NULL;
+
+    if (found != NULL)
+        *end = (size_t)(found - bytes_at(b)) + strlen(text);
+    return found != NULL;
+}
+
+/* Lets time pass until text has come; takes everything up to its end. */
+static bool wait_for(play *p, const char *text, uint64_t most_us)
+{
+    bytes *output = bench_output(p->b);
+    uint64_t limit = bench_now(p->b) + most_us;
+    size_t end;
+
+    play_settle(p);
+    while (!p->failed && !has(output, text, &end)) {
+        if (!bench_advance(p->b, limit))
+            return false;
+        play_settle(p);
+    }
+    if (p->failed)
+        return false;
+    bytes_drop(output, end);
+    return true;
+}
+
+static void drop_output(play *p)
+{
+    bytes_drop(bench_output(p->b), bench_output(p->b)->len);
+}
+
+static void check_alive(play *p)
+{
+    static const char *const answers[] = { "\r\nOK\r\n", "AT\r\n\r\nOK\r\n" };
+    bytes *output = bench_output(p->b);
+
+    bench_send(p->b, "AT\r\n", 4);
+    bench_pass(p->b, 100000);
+    play_settle(p);
+    for (size_t i = 0; i < 2 && !p->failed; i++) {
+        size_t len = strlen(answers[i]);
+
+        if (output->len == len && memcmp(bytes_at(output), answers[i], len) == 0) {
+            drop_output(p);
+            return;
+        }
+    }
+    play_fail(p, "AT is not answered with OK after the scenario");
+}
+
+static void leave_data_mode(play *p)
+{
+    bench_pass(p->b, 1000000);
+    bench_send(p->b, "+++", 3);
+    bench_pass(p->b, 1000000);
+    play_settle(p);
+    drop_output(p);
+}
+
+static bool as_after_boot(const play *p)
+{
+    const lane_stats *now = bench_stats(p->b), *then = &p->after_boot;
+
+    return now->blocks == then->blocks && now->timers == then->timers && now->pcbs == then->pcbs;
+}
+
+static void check_leaves_nothing(play *p)
+{
+    const lane_stats *now = bench_stats(p->b), *then = &p->after_boot;
+    uint64_t limit = bench_now(p->b) + WAIT_MAX_US;
+
+    play_settle(p);
+    while (!p->failed && !as_after_boot(p) && bench_advance(p->b, limit))
+        play_settle(p);
+    if (!as_after_boot(p))
+        play_fail(p,
+                  "something is left: %u heap blocks (%u after boot), %u timers (%u), "
+                  "%u control blocks (%u)",
+                  now->blocks, then->blocks, now->timers, then->timers, now->pcbs, then->pcbs);
+}
+
+void after_scenario(play *p)
+{
+    const bytes *output = bench_output(p->b);
+
+    play_settle(p);
+    if (!p->failed && output->len > 0)
+        play_fail(p, "output that no line expects");
+    if (!p->failed && p->pending_count > 0) {
+        p->step = p->pending[0].step;
+        play_fail(p, "peer %s never answered \"%.*s\"", p->step->who, (int)p->step->len - 1,
+                  (const char *)p->step->data);
+    }
+    if (p->failed || p->scenario->end == END_OFF || !bench_has_power(p->b))
+        return;
+    if (p->scenario->end == END_DATA)
+        leave_data_mode(p);
+    check_alive(p);
+    if (!p->failed && p->scenario->leaves_nothing)
+        check_leaves_nothing(p);
+}
+
+/* A command line went out, and neither its answer nor a prompt has come. */
+static bool command_runs(const play *p)
+{
+    const lane_stats *stats = bench_stats(p->b);
+    size_t end;
+
+    return p->sent != NULL && p->sent->len > 4 && memcmp(p->sent->data, "AT", 2) == 0 &&
+           p->sent->data[p->sent->len - 1] == '\n' && !p->prompted && stats->known &&
+           !stats->idle && !has(bench_output(p->b), "\n>", &end);
+}
+
+bool inject_restart(play *p)
+{
+    if (p->options->inject == 0 || p->step_points == POINTS_PER_STEP || !command_runs(p))
+        return false;
+    p->step_points++;
+    if (++p->points != p->options->inject)
+        return false;
+    p->injected = true;
+    drop_output(p);
+    bench_send(p->b, "AT+RST\r\n", 8);
+    if (!wait_for(p, "\r\nWill force to restart!!!\r\n", 5000000)) {
+        play_fail(p, "a forced restart is not announced");
+        return true;
+    }
+    if (!wait_for(p, "\r\nready\r\n", 5000000)) {
+        play_fail(p, "not ready after a forced restart");
+        return true;
+    }
+    bench_send(p->b, "AT\r\n", 4);
+    if (!wait_for(p, "\r\nOK\r\n", 1000000))
+        play_fail(p, "AT is not answered with OK after a forced restart");
+    return true;
+}
