@@ -108,7 +108,7 @@ static bool equals(span s, const char *text)
     return s.len == strlen(text) && memcmp(s.at, text, s.len) == 0;
 }
 
-static span skip(span s, size_t len)
+static span behind(span s, size_t len)
 {
     return (span){ s.at + len, s.len - len };
 }
@@ -116,7 +116,7 @@ static span skip(span s, size_t len)
 static span trim(span s)
 {
     while (s.len > 0 && (s.at[0] == ' ' || s.at[0] == '\t'))
-        s = skip(s, 1);
+        s = behind(s, 1);
     while (s.len > 0 && (s.at[s.len - 1] == ' ' || s.at[s.len - 1] == '\t'))
         s.len--;
     return s;
@@ -130,7 +130,7 @@ static span word(span *rest)
 
     while (len < w.len && w.at[len] != ' ' && w.at[len] != '\t')
         len++;
-    *rest = trim(skip(w, len));
+    *rest = trim(behind(w, len));
     w.len = len;
     return w;
 }
@@ -185,7 +185,7 @@ static void line_step(parser *ps, step_kind kind, span text, bool fields)
     }
     s = add_step(ps, kind);
     s->fields = fields;
-    set_data(ps, s, text.len > 0 ? skip(text, 1) : text, "\r\n");
+    set_data(ps, s, text.len > 0 ? behind(text, 1) : text, "\r\n");
 }
 
 /* `>| bytes`, `<| bytes` */
@@ -196,7 +196,7 @@ static void exact_step(parser *ps, step_kind kind, span text)
     size_t len;
 
     if (text.len > 0 && text.at[0] == ' ')
-        text = skip(text, 1);
+        text = behind(text, 1);
     data = take(ps->page, text.len);
     len = text_unescape(text.at, text.len, data);
     if (len == SIZE_MAX) {
@@ -237,7 +237,7 @@ static void time_step(parser *ps, span text)
     while (digits < text.len && text.at[digits] >= '0' && text.at[digits] <= '9')
         digits++;
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (equals(skip(text, digits), units[i].unit) && number((span){ text.at, digits }, &value)) {
+        if (equals(behind(text, digits), units[i].unit) && number((span){ text.at, digits }, &value)) {
             add_step(ps, STEP_TIME)->us = value * units[i].us;
             return;
         }
@@ -257,7 +257,7 @@ static void peer_step(parser *ps, const char *who, const char *ap, span text)
     }
     if (text.len > 0 && text.at[0] == '&') {
         background = true;
-        text = trim(skip(text, 1));
+        text = trim(behind(text, 1));
     }
     s = add_step(ps, STEP_PEER);
     s->who = who;
@@ -353,7 +353,7 @@ static void include_list(parser *ps, span names)
         size_t len = comma != NULL ? (size_t)(comma - names.at) : names.len;
 
         include(ps, trim((span){ names.at, len }));
-        names = skip(names, comma != NULL ? len + 1 : len);
+        names = behind(names, comma != NULL ? len + 1 : len);
     }
 }
 
@@ -364,27 +364,27 @@ static void at_line(parser *ps, span s)
     if (trim(s).len == 0 || s.at[0] == '#')
         return;
     if (starts(s, ">|"))
-        exact_step(ps, STEP_SEND, skip(s, 2));
+        exact_step(ps, STEP_SEND, behind(s, 2));
     else if (starts(s, "<|"))
-        exact_step(ps, STEP_EXPECT, skip(s, 2));
+        exact_step(ps, STEP_EXPECT, behind(s, 2));
     else if (starts(s, ">fill "))
-        bulk_step(ps, STEP_FILL, skip(s, 6));
+        bulk_step(ps, STEP_FILL, behind(s, 6));
     else if (starts(s, "<drain "))
-        bulk_step(ps, STEP_DRAIN, skip(s, 7));
+        bulk_step(ps, STEP_DRAIN, behind(s, 7));
     else if (starts(s, "<?"))
-        line_step(ps, STEP_EXPECT, skip(s, 2), true);
+        line_step(ps, STEP_EXPECT, behind(s, 2), true);
     else if (s.at[0] == '>')
-        line_step(ps, STEP_SEND, skip(s, 1), false);
+        line_step(ps, STEP_SEND, behind(s, 1), false);
     else if (s.at[0] == '<')
-        line_step(ps, STEP_EXPECT, skip(s, 1), false);
+        line_step(ps, STEP_EXPECT, behind(s, 1), false);
     else if (s.at[0] == '~')
-        time_step(ps, skip(s, 1));
+        time_step(ps, behind(s, 1));
     else if (s.at[0] == '=')
-        include_list(ps, skip(s, 1));
+        include_list(ps, behind(s, 1));
     else if (s.at[0] == '@')
-        inline_peer_step(ps, skip(s, 1));
+        inline_peer_step(ps, behind(s, 1));
     else if (s.at[0] == '!')
-        fault_step(ps, skip(s, 1));
+        fault_step(ps, behind(s, 1));
     else
         wrong(ps, "no step: lines begin with > >| < <| <? ~ = @ ! or #");
 }
@@ -497,9 +497,9 @@ static void attribute(parser *ps, span s)
 static void prose_line(parser *ps, span s)
 {
     if (starts(s, "```"))
-        open_block(ps, skip(s, 3));
+        open_block(ps, behind(s, 3));
     else if (starts(s, "### "))
-        open_scenario(ps, skip(s, 4));
+        open_scenario(ps, behind(s, 4));
     else if (ps->scenario != NULL)
         attribute(ps, s);
 }
@@ -532,7 +532,7 @@ page *page_parse(const char *file, const char *text, size_t len, const page *ope
         size_t line_len = end != NULL ? (size_t)(end - rest.at) : rest.len;
 
         one_line(&ps, (span){ rest.at, line_len });
-        rest = skip(rest, end != NULL ? line_len + 1 : line_len);
+        rest = behind(rest, end != NULL ? line_len + 1 : line_len);
     }
     if (!ps.failed && ps.block != OUTSIDE) {
         ps.line = ps.block_line;
