@@ -72,7 +72,7 @@ enum { AT_SYSMSG_QUIT = 1, AT_SYSMSG_DETAIL = 2, AT_SYSMSG_STATUS = 4 }; /* guid
 /* One message of the answer, written whole; waits for room. Cut at AT_MESSAGE_MAX (asserted in
  * tests, logged). */
 void at_row(at_call *call, const char *format, ...) AT_PRINTF(2, 3);
-/* Bytes of any length, not split by other messages unless longer than the transmit buffer. */
+/* One message of any length; nothing comes between its bytes. */
 void at_write(at_call *call, const void *data, size_t len);
 void at_ok(at_call *call); /* "\r\nOK\r\n" before the handler is done; return AT_RESULT_SILENT */
 /* Waits until everything written has left the port, at most timeout_ms. */

@@ -28,6 +28,7 @@ typedef struct at_writer {
     at_source *sources; /* every source ever ready, asked in turn */
     at_source *next_source;
     bool fiber_waits; /* the running command wants room: sources pause */
+    bool hold;        /* a message is begun and goes on: no notice may come between */
     bool blocked;     /* the port took less than offered: wait for writable */
     at_notice busy;
 } at_writer;

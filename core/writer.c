@@ -85,6 +85,8 @@ void at_notice_post(at_session *s, at_notice *notice)
 bool at_writer_notices(at_session *s)
 {
     at_writer *tx = &s->tx;
+    if (tx->hold)
+        return false;
     while (tx->notices != NULL) {
         uint8_t *room = at_writer_room(s, AT_MESSAGE_MAX);
         if (room == NULL)
@@ -160,12 +162,13 @@ void at_writer_sources(at_session *s)
 
 typedef struct need_room {
     size_t len;
+    bool goes_on; /* the rest of a message: nothing may come between */
 } need_room;
 
 static bool has_room(at_session *s, void *arg)
 {
     const need_room *need = arg;
-    if (!at_writer_notices(s))
+    if (!need->goes_on && !at_writer_notices(s))
         return false;
     if (at_writer_room(s, need->len) != NULL)
         return true;
@@ -174,10 +177,10 @@ static bool has_room(at_session *s, void *arg)
 }
 
 /* Room for one message, or NULL after a cancel. */
-static uint8_t *wait_for_room(at_call *call, size_t len)
+static uint8_t *wait_for_room(at_call *call, size_t len, bool goes_on)
 {
     at_session *s = call->session;
-    need_room need = {len};
+    need_room need = {len, goes_on};
     if (s->cancelled)
         return NULL;
     s->tx.fiber_waits = true;
@@ -188,14 +191,17 @@ static uint8_t *wait_for_room(at_call *call, size_t len)
 
 void at_write(at_call *call, const void *data, size_t len)
 {
+    at_session *s = call->session;
     const uint8_t *from = data;
-    while (len > 0) {
+    bool goes_on = false;
+    for (; len > 0; goes_on = true) {
         size_t n = AT_MIN(len, AT_TX_BUFFER);
-        uint8_t *room = wait_for_room(call, n);
+        uint8_t *room = wait_for_room(call, n, goes_on);
+        s->tx.hold = room != NULL && n < len;
         if (room == NULL)
             return;
         memcpy(room, from, n);
-        at_writer_commit(call->session, n);
+        at_writer_commit(s, n);
         from += n;
         len -= n;
     }
@@ -203,7 +209,7 @@ void at_write(at_call *call, const void *data, size_t len)
 
 void at_row(at_call *call, const char *format, ...)
 {
-    uint8_t *room = wait_for_room(call, AT_MESSAGE_MAX);
+    uint8_t *room = wait_for_room(call, AT_MESSAGE_MAX, false);
     if (room == NULL)
         return;
     va_list args;

@@ -1,0 +1,56 @@
+/* What handlers work with: the module's services, wired together by module/, and the state of the
+ * families. One per module; at_call.app points to it. */
+#ifndef COMMANDS_APP_H
+#define COMMANDS_APP_H
+
+#include "core/session.h"
+#include "net/link.h"
+#include "net/net.h"
+#include "storage/settings.h"
+#include "wifi/station.h"
+
+struct at_wifi_family;  /* commands/wifi_priv.h: scan options, join in progress, notices */
+struct at_tcpip_family; /* commands/tcpip_priv.h: mux, modes, receive types, notices, sources */
+
+typedef struct at_app {
+    at_loop *loop;
+    at_heap *heap;
+    at_log *log;
+    const at_random *random;
+    const at_supervisor *supervisor;
+    at_session *session;
+    at_settings *settings;
+    at_radio *radio;
+    at_station *station; /* NULL in the BLE build */
+    at_net *net;
+    at_links *links;
+    uint64_t epoch_us;   /* Unix time at clock 0 (AT+SYSTIMESTAMP); set by module/ at boot */
+    at_uart_settings uart; /* in use now */
+    struct at_wifi_family *wifi;
+    struct at_tcpip_family *tcpip;
+} at_app;
+
+static inline at_app *at_app_of(const at_call *call)
+{
+    return call->app;
+}
+
+/* Each family: its rows, a constructor called once at boot after the services exist (AT_ERR_NOMEM),
+ * what to do right after "ready", and the events it turns into messages. */
+extern const at_family_rows at_basic_rows, at_wifi_rows, at_tcpip_rows;
+
+at_err at_wifi_family_create(at_app *app);
+at_err at_tcpip_family_create(at_app *app);
+void at_wifi_boot(at_app *app);  /* applies stored mode, address, DNS; auto-connects */
+void at_tcpip_boot(at_app *app);
+
+void at_wifi_on_station(at_app *app, at_station_event event, int detail);
+void at_wifi_on_net(at_app *app, at_netif_id netif, at_net_event event);
+void at_tcpip_on_net(at_app *app, at_netif_id netif, at_net_event event);
+void at_tcpip_on_link(at_app *app, unsigned id, at_link_event event, at_err reason);
+/* Leaves the air before a restart: WIFI DISCONNECT when joined (WIRE 1). */
+void at_wifi_shutdown(at_app *app);
+/* OK, messages, drain (WIRE 1: at most 3 s), then the supervisor's restart; does not return. */
+void at_app_restart(at_call *call, at_boot_kind kind, uint64_t after_ms);
+
+#endif
