@@ -24,7 +24,7 @@ typedef struct at_app {
     at_station *station; /* NULL in the BLE build */
     at_net *net;
     at_links *links;
-    uint64_t epoch_us;   /* Unix time at clock 0 (AT+SYSTIMESTAMP); set by module/ at boot */
+    uint64_t epoch_us;     /* Unix time at clock 0 (AT+SYSTIMESTAMP); set by module/ at boot */
     at_uart_settings uart; /* in use now */
     struct at_wifi_family *wifi;
     struct at_tcpip_family *tcpip;
@@ -41,7 +41,7 @@ extern const at_family_rows at_basic_rows, at_wifi_rows, at_tcpip_rows;
 
 at_err at_wifi_family_create(at_app *app);
 at_err at_tcpip_family_create(at_app *app);
-void at_wifi_boot(at_app *app);  /* applies stored mode, address, DNS; auto-connects */
+void at_wifi_boot(at_app *app); /* applies stored mode, address, DNS; auto-connects */
 void at_tcpip_boot(at_app *app);
 
 void at_wifi_on_station(at_app *app, at_station_event event, int detail);

@@ -35,7 +35,7 @@ static void load_options(at_tcpip *family)
     bool known = at_setting_blob(family->app->settings, AT_SETTING_TCPOPT, stored, sizeof(stored));
     for (unsigned id = 0; id < AT_LINKS; id++) {
         at_link_options *to = &family->link[id].options;
-        *to = (at_link_options){.linger_s = -1};
+        *to = (at_link_options){ .linger_s = -1 };
         if (!known)
             continue;
         to->linger_s = stored[id].linger_s;
@@ -67,7 +67,8 @@ void at_tcpip_config_load(at_tcpip *family)
 
 static at_result stored(at_call *call, at_err err)
 {
-    return err == AT_OK ? AT_RESULT_OK : at_fail_err(call, err, "the setting is in use but not saved");
+    return err == AT_OK ? AT_RESULT_OK
+                        : at_fail_err(call, err, "the setting is in use but not saved");
 }
 
 /* Links first to last that <link ID> at index 0 names; with AT+CIPMUX=0 link 0. */
@@ -101,7 +102,8 @@ at_result at_transintvl_set(at_call *call)
 at_result at_cipsendlcfg_query(at_call *call)
 {
     const at_tcpip *family = at_tcpip_of(call);
-    at_row(call, FMT_SENDLCFG, (unsigned long)family->report_size, (unsigned long)family->transmit_size);
+    at_row(call, FMT_SENDLCFG, (unsigned long)family->report_size,
+           (unsigned long)family->transmit_size);
     return AT_RESULT_OK;
 }
 
@@ -196,7 +198,8 @@ at_result at_cipdinfo_set(at_call *call)
 
 at_result at_cipreconnintv_query(at_call *call)
 {
-    at_row(call, FMT_RECONNINTV, (long)at_setting_int(at_app_of(call)->settings, AT_SETTING_RECONNINTV));
+    at_row(call, FMT_RECONNINTV,
+           (long)at_setting_int(at_app_of(call)->settings, AT_SETTING_RECONNINTV));
     return AT_RESULT_OK;
 }
 
@@ -244,7 +247,8 @@ at_result at_cipsslcconf_query(at_call *call)
 {
     const at_tcpip *family = at_tcpip_of(call);
     for (unsigned id = 0; id < shown_links(family); id++)
-        at_row(call, FMT_SSLCCONF, id, family->ssl[id].auth, family->ssl[id].pki, family->ssl[id].ca);
+        at_row(call, FMT_SSLCCONF, id, family->ssl[id].auth, family->ssl[id].pki,
+               family->ssl[id].ca);
     return AT_RESULT_OK;
 }
 

@@ -97,7 +97,7 @@ static bool take_params(at_call *call, start *s)
 
 static at_result start_link(at_call *call, at_tcpip_link *link, unsigned base)
 {
-    start s = {.link = link, .base = base};
+    start s = { .link = link, .base = base };
     at_link_info info;
     at_link_get(link->family->app->links, link->id, &info);
     if (info.state != AT_LINK_FREE)
@@ -108,7 +108,8 @@ static at_result start_link(at_call *call, at_tcpip_link *link, unsigned base)
     s.params.host = link->host;
     link->reopen = s.params;
     at_err err = at_tcpip_connect(call, link, &s.params);
-    return err == AT_OK ? AT_RESULT_OK : at_fail_err(call, err, "the connection cannot be established");
+    return err == AT_OK ? AT_RESULT_OK
+                        : at_fail_err(call, err, "the connection cannot be established");
 }
 
 at_result at_cipstart_set(at_call *call)

@@ -10,9 +10,9 @@ typedef struct at_tcpip_family at_tcpip;
 typedef struct at_tcpip_link {
     at_tcpip *family;
     unsigned id;
-    bool passive;        /* AT+CIPRECVTYPE */
-    bool announced;      /* passive: +IPD said, not read since */
-    bool settled;        /* an open that was asked for has ended, with ... */
+    bool passive;   /* AT+CIPRECVTYPE */
+    bool announced; /* passive: +IPD said, not read since */
+    bool settled;   /* an open that was asked for has ended, with ... */
     at_err result;
     at_signal changed;   /* opened, failed, writable, gone, released */
     at_link_info opened; /* as it was when CONNECT was due */
@@ -29,17 +29,17 @@ typedef struct at_ssl_conf { /* AT+CIPSSLCCONF */
 
 struct at_tcpip_family {
     at_app *app;
-    bool mux;             /* AT+CIPMUX */
-    bool passthrough;     /* AT+CIPMODE=1: received data comes raw */
-    bool dinfo;           /* AT+CIPDINFO */
-    bool had_link;        /* for <stat> 4 of AT+CIPSTATUS */
-    uint16_t interval_ms; /* AT+TRANSINTVL */
+    bool mux;                            /* AT+CIPMUX */
+    bool passthrough;                    /* AT+CIPMODE=1: received data comes raw */
+    bool dinfo;                          /* AT+CIPDINFO */
+    bool had_link;                       /* for <stat> 4 of AT+CIPSTATUS */
+    uint16_t interval_ms;                /* AT+TRANSINTVL */
     uint32_t report_size, transmit_size; /* AT+CIPSENDLCFG */
-    uint8_t max_clients;  /* AT+CIPSERVERMAXCONN */
-    uint16_t timeout_s;   /* AT+CIPSTO */
+    uint8_t max_clients;                 /* AT+CIPSERVERMAXCONN */
+    uint16_t timeout_s;                  /* AT+CIPSTO */
     at_ssl_conf ssl[AT_LINKS];
     at_tcpip_link link[AT_LINKS];
-    unsigned next_link;   /* whose data comes next */
+    unsigned next_link; /* whose data comes next */
     at_source received;
     at_notice turned_away;
 };
@@ -78,7 +78,7 @@ at_result at_cipsend_execute(at_call *call);
 
 /* tcpip_receive.c */
 void at_tcpip_receive_create(at_tcpip *family);
-void at_tcpip_closed(at_tcpip_link *link); /* says CLOSED, once */
+void at_tcpip_closed(at_tcpip_link *link);     /* says CLOSED, once */
 void at_tcpip_data_waits(at_tcpip_link *link); /* after a change of mode: says +IPD or sends */
 at_result at_ciprecvdata_set(at_call *call);
 at_result at_ciprecvlen_query(at_call *call);

@@ -100,8 +100,8 @@ static bool is_active(const at_tcpip_link *link)
     return !link->passive || link->family->passthrough;
 }
 
-static size_t ipd_header(const at_tcpip_link *link, const at_link_from *from, size_t len, char *text,
-                         size_t room)
+static size_t ipd_header(const at_tcpip_link *link, const at_link_from *from, size_t len,
+                         char *text, size_t room)
 {
     const at_tcpip *family = link->family;
     size_t n = printed(snprintf(text, room, "\r\n+IPD,"));
@@ -163,13 +163,14 @@ void at_tcpip_data_waits(at_tcpip_link *link)
 
 void at_tcpip_receive_create(at_tcpip *family)
 {
-    family->received = (at_source){.produce = produce, .arg = family, .need = HEADER_MAX + AT_CHUNK_MAX};
-    family->turned_away = (at_notice){.format = format_turned_away, .arg = family};
+    family->received =
+        (at_source){ .produce = produce, .arg = family, .need = HEADER_MAX + AT_CHUNK_MAX };
+    family->turned_away = (at_notice){ .format = format_turned_away, .arg = family };
     for (unsigned id = 0; id < AT_LINKS; id++) {
         at_tcpip_link *link = &family->link[id];
-        link->connect = (at_notice){.format = format_connect, .arg = link, .status = true};
-        link->closed = (at_notice){.format = format_closed, .arg = link, .status = true};
-        link->ipd = (at_notice){.format = format_passive, .arg = link};
+        link->connect = (at_notice){ .format = format_connect, .arg = link, .status = true };
+        link->closed = (at_notice){ .format = format_closed, .arg = link, .status = true };
+        link->ipd = (at_notice){ .format = format_passive, .arg = link };
     }
 }
 
@@ -183,8 +184,8 @@ static at_result write_received(at_call *call, at_tcpip_link *link, size_t len, 
     at_link_next(links, link->id, &from);
     at_addr_format(&from.addr, remote);
     size_t header = link->family->dinfo
-                        ? printed(snprintf((char *)buf, HEADER_MAX, FMT_RECVDATA_FROM, (unsigned)len,
-                                           remote, from.port))
+                        ? printed(snprintf((char *)buf, HEADER_MAX, FMT_RECVDATA_FROM,
+                                           (unsigned)len, remote, from.port))
                         : printed(snprintf((char *)buf, HEADER_MAX, FMT_RECVDATA, (unsigned)len));
     size_t n = at_link_read(links, link->id, buf + header, len);
     at_link_drop_rest(links, link->id);
@@ -204,7 +205,8 @@ at_result at_ciprecvdata_set(at_call *call)
     unsigned base = family->mux ? 1 : 0;
     at_tcpip_link *link = &family->link[family->mux ? at_int(call, 0) : 0];
     if (!link->passive || family->passthrough)
-        return at_fail(call, AT_SUB_EXEC_FAIL, 0, "link %u is not in passive receive mode", link->id);
+        return at_fail(call, AT_SUB_EXEC_FAIL, 0, "link %u is not in passive receive mode",
+                       link->id);
     size_t len = at_link_next(family->app->links, link->id, NULL);
     len = AT_MIN(len, (size_t)at_int(call, base));
     if (len == 0)

@@ -85,8 +85,8 @@ static at_err send_all(at_call *call, const at_send_target *target, const uint8_
     at_links *links = target->link->family->app->links;
     if (!target->udp)
         return send_stream(call, target->link, data, len);
-    return at_link_send_to(links, target->link->id, data, len, target->to_given ? &target->to : NULL,
-                           target->port);
+    return at_link_send_to(links, target->link->id, data, len,
+                           target->to_given ? &target->to : NULL, target->port);
 }
 
 static at_result send_collected(at_call *call, const at_send_target *target, const uint8_t *data,

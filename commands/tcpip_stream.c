@@ -19,12 +19,12 @@ typedef struct sender {
     at_tcpip_link *link;
     const at_send_target *target; /* NULL: the link's peer */
     at_timer interval;
-    uint64_t since;     /* when the first byte of an unsent rest was seen, 0: none */
-    size_t block;       /* transmit size */
+    uint64_t since; /* when the first byte of an unsent rest was seen, 0: none */
+    size_t block;   /* transmit size */
     uint64_t sent;
-    uint64_t reported;  /* of sent, in AT+CIPSENDL rows */
-    bool udp, swallow;  /* swallow: the link is lost, bytes are dropped */
-    bool keep;          /* passthrough: with a lost link keep them instead */
+    uint64_t reported; /* of sent, in AT+CIPSENDL rows */
+    bool udp, swallow; /* swallow: the link is lost, bytes are dropped */
+    bool keep;         /* passthrough: with a lost link keep them instead */
     at_signal *progress;
 } sender;
 
@@ -57,8 +57,8 @@ static size_t due_bytes(sender *s, size_t total)
     return 0;
 }
 
-static size_t send_datagram(sender *s, const uint8_t *first, size_t first_len, const uint8_t *second,
-                            size_t len)
+static size_t send_datagram(sender *s, const uint8_t *first, size_t first_len,
+                            const uint8_t *second, size_t len)
 {
     uint8_t joined[AT_CHUNK_MAX];
     at_links *links = s->link->family->app->links;
@@ -68,12 +68,13 @@ static size_t send_datagram(sender *s, const uint8_t *first, size_t first_len, c
         memcpy(joined + first_len, second, len - first_len);
         first = joined;
     }
-    at_err err = at_link_send_to(links, s->link->id, first, len,
-                                 to != NULL && to->to_given ? &to->to : NULL,
-                                 to != NULL ? to->port : 0);
+    at_err err =
+        at_link_send_to(links, s->link->id, first, len, to != NULL && to->to_given ? &to->to : NULL,
+                        to != NULL ? to->port : 0);
     if (err != AT_OK)
-        at_log(s->link->family->app->log, AT_LOG_WARN, "tcpip", "link %u: datagram of %u bytes lost: %s",
-               s->link->id, (unsigned)len, at_err_text(err));
+        at_log(s->link->family->app->log, AT_LOG_WARN, "tcpip",
+               "link %u: datagram of %u bytes lost: %s", s->link->id, (unsigned)len,
+               at_err_text(err));
     else
         s->sent += len;
     return len;
@@ -119,7 +120,7 @@ static void sender_start(sender *s, at_tcpip_link *link)
     at_link_info info;
     at_link_get(link->family->app->links, link->id, &info);
     s->link = link;
-    s->sink = (at_sink){.consume = consume, .arg = s};
+    s->sink = (at_sink){ .consume = consume, .arg = s };
     s->udp = at_link_type_is_udp(info.type);
     s->progress = &link->changed;
     at_timer_init(&s->interval, interval_over, s);
@@ -149,7 +150,7 @@ at_result at_cipsendl_set(at_call *call)
     at_tcpip *family = at_tcpip_of(call);
     if (!at_send_target_of(call, &target))
         return AT_RESULT_ERROR;
-    sender s = {.target = &target, .block = family->transmit_size};
+    sender s = { .target = &target, .block = family->transmit_size };
     sender_start(&s, target.link);
     at_stream_begin(call, AT_MODE_STREAMED, (uint64_t)target.length, &s.sink);
     at_err err;
@@ -157,7 +158,7 @@ at_result at_cipsendl_set(at_call *call)
         report(call, &s, false);
     report(call, &s, true);
     sender_stop(call, &s);
-    at_wire_id id = err != AT_ERR_CLOSED                   ? AT_WIRE_SEND_CANCELLED
+    at_wire_id id = err != AT_ERR_CLOSED                ? AT_WIRE_SEND_CANCELLED
                     : s.sent == (uint64_t)target.length ? AT_WIRE_SEND_OK
                                                         : AT_WIRE_SEND_FAIL;
     at_write(call, at_wire[id].text, at_wire[id].len);
@@ -222,7 +223,7 @@ at_result at_cipsend_execute(at_call *call)
         return at_fail(call, AT_SUB_EXEC_FAIL, 0, "passthrough needs AT+CIPMODE=1");
     if (link == NULL)
         return at_fail(call, AT_SUB_EXEC_FAIL, 0, "passthrough needs a connection");
-    sender s = {.block = AT_CHUNK_MAX, .keep = true};
+    sender s = { .block = AT_CHUNK_MAX, .keep = true };
     sender_start(&s, link);
     at_stream_begin(call, AT_MODE_PASSTHROUGH, 0, &s.sink);
     keep_connected(call, link);

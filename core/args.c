@@ -126,14 +126,14 @@ bool at_args_type(at_call *call)
             needed = i + 1;
     if (call->given < needed || call->given > shape->count) {
         unsigned want = call->given < needed ? needed : shape->count;
-        at_fail(call, AT_SUB_PARAM_COUNT, want * 256u + call->given, "%u parameters, allowed are %u to %u",
-                call->given, needed, shape->count);
+        at_fail(call, AT_SUB_PARAM_COUNT, want * 256u + call->given,
+                "%u parameters, allowed are %u to %u", call->given, needed, shape->count);
         return false;
     }
     for (unsigned i = 0; i < shape->count; i++) {
         const at_arg_spec *spec = &shape->args[i];
         at_value *value = &call->arg[i];
-        *value = (at_value){.num = spec->fallback, .text = call->empty};
+        *value = (at_value){ .num = spec->fallback, .text = call->empty };
         value->present = i < call->given && call->field[i].len > 0;
         if (!value->present) {
             if (!spec->optional)

@@ -85,8 +85,9 @@ at_result at_fail(at_call *call, at_sub sub, unsigned extension, const char *for
            reason);
     if (s->config.supervisor != NULL && s->config.supervisor->report != NULL) {
         char members[256];
-        snprintf(members, sizeof(members), "\"command\":\"AT%s\",\"code\":\"0x%08lx\",\"reason\":\"%s\"",
-                 name, (unsigned long)call->code, reason);
+        snprintf(members, sizeof(members),
+                 "\"command\":\"AT%s\",\"code\":\"0x%08lx\",\"reason\":\"%s\"", name,
+                 (unsigned long)call->code, reason);
         s->config.supervisor->report(s->config.supervisor->ctx, "error", members);
     }
     return AT_RESULT_ERROR;
@@ -112,8 +113,8 @@ static void write_error(at_call *call)
 static size_t name_length(const char *text, size_t len)
 {
     size_t n = len > 0 && text[0] == '+' ? 1 : 0;
-    while (n < len && (isupper((unsigned char)text[n]) || isdigit((unsigned char)text[n]) ||
-                       text[n] == '_'))
+    while (n < len &&
+           (isupper((unsigned char)text[n]) || isdigit((unsigned char)text[n]) || text[n] == '_'))
         n++;
     return n;
 }
@@ -155,9 +156,9 @@ static at_result parse(at_call *call, char *text, size_t len)
 
 static at_result run_form(at_call *call)
 {
-    static const char *const forms[AT_OPS] = {"test", "query", "set", "execute"};
+    static const char *const forms[AT_OPS] = { "test", "query", "set", "execute" };
     const at_cmd *cmd = call->cmd;
-    const at_handler handlers[AT_OPS] = {NULL, cmd->query, cmd->set, cmd->execute};
+    const at_handler handlers[AT_OPS] = { NULL, cmd->query, cmd->set, cmd->execute };
     at_handler handler = handlers[call->op];
     if (handler == NULL)
         return at_fail(call, AT_SUB_OP, 0, "there is no %s form", forms[call->op]);

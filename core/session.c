@@ -20,11 +20,11 @@
 #include "core/session_priv.h"
 
 const at_mode_rules at_modes[AT_MODES] = {
-#define AT_MODE_RULES(mode, text, in, esc, unsolicited)                                            \
-    [AT_MODE_##mode] = {.name = text,                                                              \
-                        .input = AT_INPUT_##in,                                                    \
-                        .escape = AT_ESCAPE_##esc,                                                 \
-                        .urc = AT_URC_##unsolicited},
+#define AT_MODE_RULES(mode, text, in, esc, unsolicited) \
+    [AT_MODE_##mode] = { .name = text,                  \
+                         .input = AT_INPUT_##in,        \
+                         .escape = AT_ESCAPE_##esc,     \
+                         .urc = AT_URC_##unsolicited },
 #include "core/modes.def"
 #undef AT_MODE_RULES
 };
@@ -339,18 +339,10 @@ static bool consume_some(at_session *s)
         return false;
     bool refuse = s->rx.refusing || s->rx.restart_matched > 0;
     switch (at_modes[mode].input) {
-    case AT_INPUT_LINE:
-        n = refuse ? take_refused(s, data, len) : take_line(s, data, len);
-        break;
-    case AT_INPUT_REFUSE:
-        n = take_refused(s, data, len);
-        break;
-    case AT_INPUT_COLLECT:
-        n = take_collected(s, data, len);
-        break;
-    case AT_INPUT_SINK:
-        n = take_sink(s, left);
-        break;
+    case AT_INPUT_LINE: n = refuse ? take_refused(s, data, len) : take_line(s, data, len); break;
+    case AT_INPUT_REFUSE: n = take_refused(s, data, len); break;
+    case AT_INPUT_COLLECT: n = take_collected(s, data, len); break;
+    case AT_INPUT_SINK: n = take_sink(s, left); break;
     }
     at_ring_drop(&s->rx.ring, n);
     return n > 0 || s->mode != mode || at_ring_used(&s->rx.ring) != before;
@@ -478,7 +470,7 @@ at_session *at_session_create(const at_session_config *config)
     }
     at_writer_init(s);
     at_command_index(s);
-    s->prepare = (at_prepare){.run = prepare, .arg = s};
+    s->prepare = (at_prepare){ .run = prepare, .arg = s };
     at_loop_add_prepare(s->loop, &s->prepare);
     return s;
 }

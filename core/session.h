@@ -32,10 +32,11 @@ typedef struct at_session_config {
     const at_supervisor *supervisor;
     const at_family_rows *const *families; /* names are unique over all of them */
     size_t family_count;
-    uint8_t builds;       /* rows without one of these bits do not exist; AT_IN_ALL | 0x80: all */
-    void *app;            /* handed to handlers */
-    uint32_t guard_ms;    /* AT_GUARD_MS by default */
-    uint32_t data_timeout_ms; /* a data prompt without input ends as cancelled; 0: never (the part) */
+    uint8_t builds;    /* rows without one of these bits do not exist; AT_IN_ALL | 0x80: all */
+    void *app;         /* handed to handlers */
+    uint32_t guard_ms; /* AT_GUARD_MS by default */
+    uint32_t
+        data_timeout_ms; /* a data prompt without input ends as cancelled; 0: never (the part) */
 } at_session_config;
 
 at_session *at_session_create(const at_session_config *config); /* NULL: out of memory */
@@ -85,11 +86,13 @@ typedef struct at_signal {
     at_session *waiter;
 } at_signal;
 
-void at_signal_raise(at_signal *signal); /* from events, tasks, timers; never runs the handler itself */
+void at_signal_raise(
+    at_signal *signal); /* from events, tasks, timers; never runs the handler itself */
 /* AT_OK: raised. AT_ERR_TIMEOUT; AT_ERR_CANCELLED. signal NULL: only time passes. */
 at_err at_wait(at_call *call, at_signal *signal, uint32_t timeout_ms);
-at_err at_wait_until(at_call *call, at_signal *signal, uint64_t due_us); /* AT_WAIT_FOREVER allowed */
-uint64_t at_now(const at_call *call); /* microseconds */
+at_err at_wait_until(at_call *call, at_signal *signal,
+                     uint64_t due_us); /* AT_WAIT_FOREVER allowed */
+uint64_t at_now(const at_call *call);  /* microseconds */
 
 /* Data after a prompt. ok_first: "\r\nOK\r\n\r\n>", else ">" alone (WIRE 3.3). Enters the mode before the
  * prompt is visible, reads exactly len bytes into buf, leaves the mode. AT_ERR_CANCELLED: a packet of
@@ -114,7 +117,7 @@ void at_stream_poke(at_session *s); /* the sink may take bytes again; from anywh
  * (AT_OK), time (AT_ERR_TIMEOUT). */
 at_err at_stream_wait(at_call *call, at_signal *signal, uint32_t timeout_ms);
 uint64_t at_stream_received(const at_session *s); /* bytes that arrived from the host since begin */
-void at_stream_end(at_call *call); /* drops what the sink did not take */
+void at_stream_end(at_call *call);                /* drops what the sink did not take */
 
 /* ---- what events may write; from anywhere but never from lwIP callbacks ---- */
 
@@ -143,6 +146,7 @@ typedef struct at_source {
     struct at_source *next;
 } at_source;
 
-void at_source_ready(at_session *s, at_source *source); /* produce will be called when room is there */
+void at_source_ready(at_session *s,
+                     at_source *source); /* produce will be called when room is there */
 
 #endif

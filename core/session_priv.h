@@ -35,16 +35,16 @@ typedef struct at_writer {
 
 typedef struct at_receiver {
     at_ring ring;
-    uint64_t last_us;  /* when the last block arrived */
-    uint64_t full_us;  /* since when the ring is full, 0: it is not */
-    uint8_t plus;      /* a packet of this many + and nothing else ends the ring, 0: none */
-    bool readable;     /* the port may have more */
-    bool any;          /* something has arrived since boot */
-    bool reserve;      /* the reserve may be filled */
-    bool refusing;     /* dropping to the next CRLF or silence */
-    bool refused_cr;   /* the last dropped byte was CR */
+    uint64_t last_us;        /* when the last block arrived */
+    uint64_t full_us;        /* since when the ring is full, 0: it is not */
+    uint8_t plus;            /* a packet of this many + and nothing else ends the ring, 0: none */
+    bool readable;           /* the port may have more */
+    bool any;                /* something has arrived since boot */
+    bool reserve;            /* the reserve may be filled */
+    bool refusing;           /* dropping to the next CRLF or silence */
+    bool refused_cr;         /* the last dropped byte was CR */
     uint8_t restart_matched; /* bytes of AT+RST\r\n */
-    at_timer guard;    /* after +, after a partial AT+RST, or to open the reserve */
+    at_timer guard;          /* after +, after a partial AT+RST, or to open the reserve */
 } at_receiver;
 
 /* A data mode under way. */
@@ -54,7 +54,7 @@ typedef struct at_data {
     bool backslash;     /* ESCAPED: the last byte was an unescaped backslash */
     bool done, cancelled;
     at_sink *sink;
-    at_timer idle;      /* --data-timeout */
+    at_timer idle; /* --data-timeout */
 } at_data;
 
 struct at_session {

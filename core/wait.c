@@ -152,7 +152,8 @@ static bool data_ready(at_session *s, void *arg)
     return s->data.done || s->data.cancelled;
 }
 
-static at_err collect(at_call *call, at_mode mode, bool ok_first, void *buf, size_t len, size_t *got)
+static at_err collect(at_call *call, at_mode mode, bool ok_first, void *buf, size_t len,
+                      size_t *got)
 {
     at_session *s = call->session;
     s->data.buf = buf;

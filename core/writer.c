@@ -25,7 +25,7 @@ static size_t format_busy(void *arg, char *buf, size_t room)
 void at_writer_init(at_session *s)
 {
     s->tx.last_notice = &s->tx.notices;
-    s->tx.busy = (at_notice){.format = format_busy, .arg = s};
+    s->tx.busy = (at_notice){ .format = format_busy, .arg = s };
 }
 
 bool at_writer_empty(const at_session *s)
@@ -180,7 +180,7 @@ static bool has_room(at_session *s, void *arg)
 static uint8_t *wait_for_room(at_call *call, size_t len, bool goes_on)
 {
     at_session *s = call->session;
-    need_room need = {len, goes_on};
+    need_room need = { len, goes_on };
     if (s->cancelled)
         return NULL;
     s->tx.fiber_waits = true;

@@ -16,6 +16,7 @@ struct at_module {
     at_module_config config;
     at_heap heap;
     at_log log;
+    at_partitions *partitions;
     at_nvs *nvs;
     at_app app;
 };
@@ -66,16 +67,24 @@ static void on_link_event(void *owner, unsigned id, at_link_event event, at_err 
 
 /* --- stages --- */
 
+static at_err open_nvs(at_module *m)
+{
+    if (m->config.flash == NULL)
+        return AT_ERR_NOT_FOUND;
+    at_err err = at_partitions_open(&m->partitions, &m->heap, &m->log, m->config.flash);
+    const at_partition *nvs = err == AT_OK ? at_partitions_find(m->partitions, "nvs") : NULL;
+    if (nvs == NULL)
+        return err != AT_OK ? err : AT_ERR_NOT_FOUND;
+    return at_nvs_open(&m->nvs, &m->heap, &m->log, m->config.flash, nvs->offset, nvs->size,
+                       AT_NVS_READ_WRITE);
+}
+
 static void open_storage(at_module *m)
 {
-    at_partition nvs;
-    at_err err = AT_ERR_NOT_FOUND;
-    if (m->config.flash != NULL && at_partition_find(m->config.flash, &m->log, "nvs", &nvs) == AT_OK)
-        err = at_nvs_open(&m->nvs, &m->heap, &m->log, m->config.flash, nvs.offset, nvs.size,
-                          AT_NVS_READ_WRITE);
+    at_err err = open_nvs(m);
     if (err != AT_OK)
-        at_log(&m->log, AT_LOG_WARN, "boot", "no settings partition (%s): nothing survives a restart",
-               at_err_text(err));
+        at_log(&m->log, AT_LOG_WARN, "boot",
+               "no settings partition (%s): nothing survives a restart", at_err_text(err));
     m->app.settings = at_settings_open(&m->heap, &m->log, m->nvs);
 }
 
@@ -141,7 +150,8 @@ static void start_station(at_module *m)
     m->config.radio->owner = m;
     m->config.radio->on_frame = on_radio_frame;
     m->config.radio->ops->factory_mac(m->config.radio, mac);
-    if (m->app.net == NULL || at_net_add_interface(m->app.net, AT_NETIF_STA, mac, send_station, m) != AT_OK)
+    if (m->app.net == NULL ||
+        at_net_add_interface(m->app.net, AT_NETIF_STA, mac, send_station, m) != AT_OK)
         m->app.station = NULL;
 }
 

@@ -19,20 +19,20 @@ typedef struct at_module at_module;
 
 /* Everything pointed to must outlive the module. */
 typedef struct at_module_config {
-    at_loop *loop;              /* initialised, with the port's clock and waiter */
-    at_byteport *port;          /* the AT port */
+    at_loop *loop;     /* initialised, with the port's clock and waiter */
+    at_byteport *port; /* the AT port */
     at_radio *radio;
-    const at_flashchip *flash;  /* NULL: nothing survives a restart */
+    const at_flashchip *flash; /* NULL: nothing survives a restart */
     const at_random *random;
-    const at_log_sink *log;     /* NULL: silent */
+    const at_log_sink *log; /* NULL: silent */
     const at_supervisor *supervisor;
     const at_fiber_ops *fibers;
-    size_t heap_budget;         /* bytes; 0: unlimited */
-    uint32_t window;            /* TCP receive window in bytes; 0: AT_TCP_WINDOW */
-    uint32_t guard_ms;          /* silence around +++; 0: AT_GUARD_MS */
-    uint32_t data_timeout_ms;   /* 0: a data prompt waits for ever, as on the part */
-    uint8_t builds;             /* AT_IN_* of the profile; 0: every command */
-    at_uart_settings uart;      /* what the port is set to at power-on */
+    size_t heap_budget;       /* bytes; 0: unlimited */
+    uint32_t window;          /* TCP receive window in bytes; 0: AT_TCP_WINDOW */
+    uint32_t guard_ms;        /* silence around +++; 0: AT_GUARD_MS */
+    uint32_t data_timeout_ms; /* 0: a data prompt waits for ever, as on the part */
+    uint8_t builds;           /* AT_IN_* of the profile; 0: every command */
+    at_uart_settings uart;    /* what the port is set to at power-on */
 } at_module_config;
 
 /* Boots: storage, stack, radio, commands, "ready"; then the port runs the loop. NULL: no memory, the
