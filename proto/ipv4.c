@@ -1,7 +1,7 @@
 /* The IPv4 header and checksums.
  *
  * A checksum is the complement of a sum of 16-bit words in ones' complement arithmetic. Sums are kept
- * in 32 bits with the carries in the upper half and folded at the end; 64 kB cannot overflow that.
+ * in 32 bits with the carries in the upper half, folded at the end and before they could overflow.
  * When one word m of a packet becomes m', the checksum HC becomes ~(~HC + ~m + m') (RFC 1624, form 3),
  * without looking at the rest: how host aliases are translated at the cost of a few additions, and
  * why a packet that came in wrong stays wrong instead of being repaired.
@@ -18,9 +18,9 @@ uint32_t at_checksum_add(uint32_t sum, const void *data, size_t len)
     at_reader r = at_reader_of(data, len);
 
     while (r.left >= 2) {
-        sum += at_get16(&r);
         if (sum >= 0x80000000u)
             sum = (sum & 0xFFFF) + (sum >> 16);
+        sum += at_get16(&r);
     }
     if (r.left == 1)
         sum += (uint32_t)at_get8(&r) << 8;
