@@ -104,6 +104,35 @@ static bool air_has_work(const bench *b)
            (b->loop.timers != NULL && b->loop.timers->due_us <= b->now_us);
 }
 
+/* ---- bytes and frames ---- */
+
+static bool move_frames(process *p)
+{
+    uint8_t frame[AT_RADIO_FRAME_MAX];
+    bool worked = false;
+    size_t len;
+
+    while ((len = lane_take_frame(&p->lane->from_radio, frame)) > 0) {
+        at_air_input(p->air, frame, len);
+        worked = true;
+    }
+    return worked;
+}
+
+static bool collect(at_ring *from, bytes *to)
+{
+    const uint8_t *data;
+    size_t len;
+    bool worked = false;
+
+    while ((len = at_ring_span(from, 0, &data)) > 0) {
+        bytes_add(to, data, len);
+        at_ring_drop(from, len);
+        worked = true;
+    }
+    return worked;
+}
+
 /* ---- processes ---- */
 
 static void bench_break(bench *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -198,6 +227,9 @@ static void give_token(bench *b, process *p)
                     WATCHDOG_S);
         return;
     }
+    move_frames(p); /* what it sent before its end is on its way */
+    if (p == &b->chip && !b->host_stopped)
+        collect(&p->lane->from_port, &p->output);
     status = reap(p, false);
     if (p == &b->chip)
         chip_ended(b, status);
@@ -206,33 +238,6 @@ static void give_token(bench *b, process *p)
 }
 
 /* ---- rounds ---- */
-
-static bool move_frames(process *p)
-{
-    uint8_t frame[AT_RADIO_FRAME_MAX];
-    bool worked = false;
-    size_t len;
-
-    while ((len = lane_take_frame(&p->lane->from_radio, frame)) > 0) {
-        at_air_input(p->air, frame, len);
-        worked = true;
-    }
-    return worked;
-}
-
-static bool collect(at_ring *from, bytes *to)
-{
-    const uint8_t *data;
-    size_t len;
-    bool worked = false;
-
-    while ((len = at_ring_span(from, 0, &data)) > 0) {
-        bytes_add(to, data, len);
-        at_ring_drop(from, len);
-        worked = true;
-    }
-    return worked;
-}
 
 /* A peer's line has no flow control to test: it gets all at once. */
 static bool feed(process *p)
@@ -298,10 +303,12 @@ static size_t next_chunk(bench *b)
 static bool push_chunk(bench *b)
 {
     process *chip = &b->chip;
-    size_t len = AT_MIN(chip->input.len, next_chunk(b));
+    size_t len;
 
     if (chip->input.len == 0)
         return false;
+    len = next_chunk(b); /* once: it may draw a random number */
+    len = AT_MIN(chip->input.len, len);
     if (!chip->alive) {
         bytes_drop(&chip->input, chip->input.len);
         return true;

@@ -290,8 +290,11 @@ static void fault_step(parser *ps, span text)
 static void add_world(parser *ps, scenario *to, const char *text, size_t len)
 {
     size_t old = strlen(to->world);
-    char *joined = take(ps->page, old + len + 1);
+    char *joined;
 
+    if (len > 0 && text[len - 1] == '\n')
+        len--;
+    joined = take(ps->page, old + len + 1);
     memcpy(joined, to->world, old);
     memcpy(joined + old, text, len);
     joined[old + len] = '\n';

@@ -108,7 +108,7 @@ static void includes(void **state)
     (void)state;
     page_free(openings);
     s = steps_of(p);
-    assert_string_equal(page_first(p)->world, "[w]\n\n");
+    assert_string_equal(page_first(p)->world, "[w]\n");
     assert_data(s, STEP_EXPECT, "\r\n");
     assert_data(s = s->next, STEP_EXPECT, "ready\r\n");
     assert_data(s = s->next, STEP_SEND, "ATE0\r\n");
