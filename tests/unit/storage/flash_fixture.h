@@ -11,7 +11,6 @@
 
 #include <cmocka.h>
 
-#include "core/bytes.h"
 #include "core/heap.h"
 #include "core/log.h"
 #include "ports/linux/flashfile.h"
@@ -28,54 +27,14 @@ typedef struct bench {
     uint32_t size; /* of the partition */
 } bench;
 
-static inline void bench_start(bench *b, uint32_t pages)
-{
-    char why[128];
-    memset(b, 0, sizeof *b);
-    at_heap_init(&b->heap, SIZE_MAX);
-    b->flash = at_flashfile_volatile(AT_FLASHFILE_4MB, why, sizeof why);
-    assert_non_null(b->flash);
-    b->chip = at_flashfile_chip(b->flash);
-    b->size = pages * AT_FLASH_SECTOR;
-}
+void bench_start(bench *b, uint32_t pages); /* an erased chip; nothing is open */
+at_err bench_open(bench *b);
+void bench_close(bench *b); /* checks that no memory is left */
+void bench_restart(bench *b);
+void bench_end(bench *b);
 
-static inline at_err bench_open(bench *b)
-{
-    return at_nvs_open(&b->nvs, &b->heap, &b->log, b->chip, NVS_AT, b->size, AT_NVS_READ_WRITE);
-}
-
-static inline void bench_close(bench *b)
-{
-    at_nvs_close(b->nvs);
-    b->nvs = NULL;
-    assert_int_equal(b->heap.blocks, 0);
-}
-
-static inline void bench_restart(bench *b)
-{
-    bench_close(b);
-    assert_int_equal(bench_open(b), AT_OK);
-}
-
-static inline void bench_end(bench *b)
-{
-    bench_close(b);
-    at_flashfile_close(b->flash);
-}
-
-static inline uint32_t dice(uint32_t *seed)
-{
-    *seed = *seed * 1664525u + 1013904223u;
-    uint32_t x = *seed ^ *seed >> 15;
-    x *= 0x2c1b3c6du;
-    return x ^ x >> 12;
-}
-
-static inline void fill_pattern(uint8_t *to, size_t len, uint32_t seed)
-{
-    for (size_t i = 0; i < len; i++) {
-        to[i] = (uint8_t)dice(&seed);
-    }
-}
+/* Repeatable numbers from a seed. */
+uint32_t dice(uint32_t *seed);
+void fill_pattern(uint8_t *to, size_t len, uint32_t seed);
 
 #endif

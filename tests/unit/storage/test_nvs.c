@@ -2,6 +2,7 @@
  * the published example of protocol facts (an image of the vendor's generator). */
 #include "flash_fixture.h"
 
+#include "core/bytes.h"
 #include "storage/crc32.h"
 
 typedef struct int_case {

@@ -3,8 +3,8 @@
  * boot works and every value is the old or the new one. */
 #include "flash_fixture.h"
 
-#define PAGES 5u
-#define STEPS 110u
+#define PAGES 4u
+#define STEPS 220u
 #define KEYS 9u
 #define VALUE_MAX 6000u
 
