@@ -1,0 +1,269 @@
+/* Frames in batches.
+ *
+ * send only appends to a queue; a prepare hook of the loop hands the queue to the kernel with one
+ * sendmmsg per 32 frames, so a turn of the loop that made twenty segments costs one system call. What the
+ * kernel does not take stays, POLLOUT is asked for, and nothing is lost: a lost frame would cost lwIP
+ * and libslirp a 500 ms timer. Only a queue of several megabytes refuses, and counts.
+ *
+ * The queue is a plain buffer of records (two bytes of length, then the frame) from head to tail. It
+ * starts over at 0 whenever it runs empty, which is nearly always.
+ *
+ * Receiving takes one batch per turn, so that the loop's prepare hooks (and with them the
+ * acknowledgements) run in between and neither side can starve the other.
+ */
+#include "ports/linux/frames.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    BATCH = 32,
+    OUT_START = 64 * 1024,
+    SOCKET_BUFFER = 2 * 1024 * 1024, /* asked for; the kernel's limit may be lower */
+};
+
+int lx_frames_pair(int fds[2])
+{
+    const int size = SOCKET_BUFFER;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
+        return -1;
+    for (int i = 0; i < 2; i++) /* best effort: the queue carries what does not fit */
+        if (setsockopt(fds[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
+            setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    return 0;
+}
+
+/* ---- receiving ---- */
+
+static int receive_batch(lx_frames *f, struct mmsghdr *heads, struct iovec *places)
+{
+    memset(heads, 0, BATCH * sizeof *heads);
+    for (size_t i = 0; i < BATCH; i++) {
+        places[i] = (struct iovec){ f->in + i * AT_RADIO_FRAME_MAX, AT_RADIO_FRAME_MAX };
+        heads[i].msg_hdr.msg_iov = &places[i];
+        heads[i].msg_hdr.msg_iovlen = 1;
+    }
+    return recvmmsg(f->source.fd, heads, BATCH, MSG_DONTWAIT, NULL);
+}
+
+/* Returns false when the other end is gone. */
+static bool deliver_batch(lx_frames *f)
+{
+    struct mmsghdr heads[BATCH];
+    struct iovec places[BATCH];
+    int count = receive_batch(f, heads, places);
+    uint32_t opened = f->opened;
+
+    if (count < 0)
+        return errno == EAGAIN || errno == EINTR;
+    for (int i = 0; i < count; i++) {
+        if (heads[i].msg_len == 0)
+            return false;
+        if ((heads[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
+            f->invalid++;
+            continue;
+        }
+        f->received++;
+        f->on_frame(f->owner, places[i].iov_base, heads[i].msg_len);
+        if (f->opened != opened)
+            return true;
+    }
+    return true;
+}
+
+void lx_frames_drain(lx_frames *f)
+{
+    uint64_t before;
+
+    do {
+        before = f->received;
+        if (!f->source.added || !deliver_batch(f))
+            return;
+    } while (f->received != before);
+}
+
+static void on_ready(void *arg, short revents)
+{
+    lx_frames *f = arg;
+
+    if ((revents & POLLOUT) != 0)
+        lx_frames_flush(f);
+    if ((revents & (POLLIN | POLLHUP | POLLERR)) == 0 || !f->source.added)
+        return;
+    if (!deliver_batch(f) && f->source.added)
+        lx_source_remove(f->poller, &f->source); /* the descriptor is closed by lx_frames_close */
+}
+
+/* ---- sending ---- */
+
+static void set_watch(lx_frames *f, bool writable)
+{
+    lx_source_set_events(f->poller, &f->source, writable ? POLLIN | POLLOUT : POLLIN);
+}
+
+static size_t record_len(const lx_frames *f, size_t at)
+{
+    uint16_t len;
+
+    memcpy(&len, f->out + at, sizeof len);
+    return len;
+}
+
+/* Returns how many of the first records the kernel took, 0: none now; -1: nobody is there. */
+static int send_batch(lx_frames *f)
+{
+    struct mmsghdr heads[BATCH];
+    struct iovec places[BATCH];
+    unsigned count = 0;
+    int sent;
+
+    memset(heads, 0, sizeof heads);
+    for (size_t at = f->head; at < f->tail && count < BATCH; count++) {
+        size_t len = record_len(f, at);
+
+        places[count] = (struct iovec){ f->out + at + sizeof(uint16_t), len };
+        heads[count].msg_hdr.msg_iov = &places[count];
+        heads[count].msg_hdr.msg_iovlen = 1;
+        at += sizeof(uint16_t) + len;
+    }
+    sent = sendmmsg(f->source.fd, heads, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0)
+        return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -1;
+    return sent;
+}
+
+void lx_frames_flush(lx_frames *f)
+{
+    while (f->head < f->tail) {
+        int sent = f->source.added ? send_batch(f) : -1;
+
+        if (sent == 0) {
+            set_watch(f, true);
+            return;
+        }
+        if (sent < 0) {
+            f->head = f->tail;
+            break;
+        }
+        for (int i = 0; i < sent; i++)
+            f->head += sizeof(uint16_t) + record_len(f, f->head);
+        f->sent += (uint64_t)sent;
+    }
+    f->head = f->tail = 0;
+    if (f->source.added)
+        set_watch(f, false);
+}
+
+static void on_prepare(void *arg)
+{
+    lx_frames *f = arg;
+
+    if (f->head < f->tail && (f->source.events & POLLOUT) == 0)
+        lx_frames_flush(f);
+}
+
+/* Makes room for len more bytes behind tail. */
+static bool make_room(lx_frames *f, size_t len)
+{
+    size_t used = f->tail - f->head, size = f->out_size;
+    uint8_t *grown;
+
+    if (f->out_size - f->tail >= len)
+        return true;
+    if (f->head > 0) {
+        memmove(f->out, f->out + f->head, used);
+        f->head = 0;
+        f->tail = used;
+    }
+    while (size - used < len)
+        size *= 2;
+    if (size == f->out_size)
+        return true;
+    if (size > LX_FRAMES_QUEUE)
+        return false;
+    grown = realloc(f->out, size);
+    if (grown == NULL)
+        return false;
+    f->out = grown;
+    f->out_size = size;
+    return true;
+}
+
+at_err lx_frames_send(lx_frames *f, const at_radio_piece *pieces, size_t count)
+{
+    size_t len = 0;
+    uint16_t head;
+
+    for (size_t i = 0; i < count; i++) {
+        if (pieces[i].len > AT_RADIO_FRAME_MAX - len)
+            return AT_ERR_INVALID;
+        len += pieces[i].len;
+    }
+    if (len == 0)
+        return AT_ERR_INVALID;
+    if (!f->source.added)
+        return AT_ERR_CLOSED;
+    if (!make_room(f, sizeof head + len)) {
+        f->refused++;
+        return AT_ERR_AGAIN;
+    }
+    head = (uint16_t)len;
+    memcpy(f->out + f->tail, &head, sizeof head);
+    f->tail += sizeof head;
+    for (size_t i = 0; i < count; i++) {
+        if (pieces[i].len > 0)
+            memcpy(f->out + f->tail, pieces[i].data, pieces[i].len);
+        f->tail += pieces[i].len;
+    }
+    return AT_OK;
+}
+
+bool lx_frames_idle(const lx_frames *f)
+{
+    return f->head == f->tail;
+}
+
+/* ---- life ---- */
+
+at_err lx_frames_init(lx_frames *f, at_loop *loop, lx_poller *poller,
+                      void (*on_frame)(void *owner, uint8_t *frame, size_t len), void *owner)
+{
+    *f = (lx_frames){ .poller = poller, .on_frame = on_frame, .owner = owner };
+    f->in = malloc(BATCH * AT_RADIO_FRAME_MAX);
+    f->out = malloc(OUT_START);
+    if (f->in == NULL || f->out == NULL) {
+        free(f->in);
+        free(f->out);
+        return AT_ERR_NOMEM;
+    }
+    f->out_size = OUT_START;
+    f->prepare = (at_prepare){ .run = on_prepare, .arg = f };
+    at_loop_add_prepare(loop, &f->prepare);
+    f->source.fd = -1;
+    return AT_OK;
+}
+
+at_err lx_frames_open(lx_frames *f, int fd)
+{
+    lx_frames_close(f);
+    f->source = (lx_source){ .fd = fd, .events = POLLIN, .ready = on_ready, .arg = f };
+    if (!lx_source_add(f->poller, &f->source)) {
+        f->source.fd = -1;
+        return AT_ERR_NOMEM;
+    }
+    return AT_OK;
+}
+
+void lx_frames_close(lx_frames *f)
+{
+    lx_source_remove(f->poller, &f->source);
+    if (f->source.fd >= 0)
+        close(f->source.fd);
+    f->source.fd = -1;
+    f->head = f->tail = 0;
+    f->opened++;
+}
