@@ -1,12 +1,13 @@
 /* Bounded reading and writing of bytes.
  *
  * Reader and builder are cursors with a sticky failure: the first access past the end clears ok and
- * sets the room to zero, so everything after it fails as well and a codec tests ok once, at its end.
- * A failed read gives zeroes, never stale bytes; a failed write changes nothing. Multi-byte values
- * are put together from single bytes, so alignment and the machine's byte order never matter.
+ * sets the room to zero, so everything after it fails as well and a codec tests ok once, at its
+ * end. A failed read gives zeroes, never stale bytes; a failed write changes nothing. Multi-byte
+ * values are put together from single bytes, so alignment and the machine's byte order never
+ * matter.
  *
- * The text helpers below exist because the C library's (strcpy, atoi, strtol) either do not know the
- * end of the destination, or accept leading blanks and trailing rubbish.
+ * The text helpers below exist because the C library's (strcpy, atoi, strtol) either do not know
+ * the end of the destination, or accept leading blanks and trailing rubbish.
  */
 #include "core/bytes.h"
 

@@ -40,10 +40,10 @@ void at_put32le(at_builder *b, uint32_t value);
 void at_put(at_builder *b, const void *data, size_t len);
 
 #define AT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define AT_MIN(a, b) ((a) < (b) ? (a) : (b))
-#define AT_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define AT_MIN(a, b)    ((a) < (b) ? (a) : (b))
+#define AT_MAX(a, b)    ((a) > (b) ? (a) : (b))
 /* The structure that a member pointer lies in. */
-#define AT_CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define AT_CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* Copies with an end, cutting when needed; returns the length without the end. */
 size_t at_copy_text(char *to, size_t room, const char *from);

@@ -1,8 +1,8 @@
 /* The accounted allocator over the C library's.
  *
  * Every block is preceded by a header that holds its size, so free and realloc know what to give
- * back to the budget without asking the C library. The header is as large as the strictest alignment
- * of the machine, which keeps the block behind it as aligned as malloc's own.
+ * back to the budget without asking the C library. The header is as large as the strictest
+ * alignment of the machine, which keeps the block behind it as aligned as malloc's own.
  *
  *     | size ... padding | the caller's bytes ...
  *     ^ malloc           ^ what callers see

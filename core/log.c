@@ -1,9 +1,9 @@
 /* Formatting front of the log seam.
  *
- * A line that the sink's level leaves out costs a comparison, no formatting. What is left is formatted
- * on the stack (no allocation: the log must work when memory ran out), then copied with every byte
- * outside printable ASCII shown as \xNN, so that a network name or a peer's answer cannot forge a
- * line or drive a terminal. A cut never splits an escape.
+ * A line that the sink's level leaves out costs a comparison, no formatting. What is left is
+ * formatted on the stack (no allocation: the log must work when memory ran out), then copied with
+ * every byte outside printable ASCII shown as \xNN, so that a network name or a peer's answer
+ * cannot forge a line or drive a terminal. A cut never splits an escape.
  */
 #include "core/log.h"
 

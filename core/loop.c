@@ -1,15 +1,15 @@
 /* The loop: one thread that waits, fires timers, and runs posted tasks.
  *
- * Timers form an intrusive pairing heap: `child` is the first child, `next` the next sibling, `link`
- * the pointer that points at this timer (the root's is loop->timers), which makes stopping any timer
- * cheap without parent pointers. The order is (due_us, order of starting), so timers that are due at
- * the same time fire first in, first out.
+ * Timers form an intrusive pairing heap: `child` is the first child, `next` the next sibling,
+ * `link` the pointer that points at this timer (the root's is loop->timers), which makes stopping
+ * any timer cheap without parent pointers. The order is (due_us, order of starting), so timers that
+ * are due at the same time fire first in, first out.
  *
  * A turn takes what is due out of the heap first, into a list of its own, and fires it then. So a
- * timer that restarts itself in the past fires again in the next turn and cannot starve the rest. The
- * list uses the same next/link fields, so stopping or moving a timer that is on it needs no special
- * case. In the same way a turn runs the tasks that were posted before it began to run them; what they
- * post runs in the next turn, after the sources had a look.
+ * timer that restarts itself in the past fires again in the next turn and cannot starve the rest.
+ * The list uses the same next/link fields, so stopping or moving a timer that is on it needs no
+ * special case. In the same way a turn runs the tasks that were posted before it began to run them;
+ * what they post runs in the next turn, after the sources had a look.
  *
  * A task may be unposted or posted again from anywhere, also by the task that runs.
  */

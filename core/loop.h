@@ -1,4 +1,5 @@
-/* One thread, one loop: ready sources (by the port's waiter), timers, posted tasks, prepare hooks. */
+/* One thread, one loop: ready sources (by the port's waiter), timers, posted tasks, prepare
+ * hooks. */
 #ifndef CORE_LOOP_H
 #define CORE_LOOP_H
 
@@ -37,9 +38,9 @@ typedef struct at_prepare {
 struct at_loop {
     const at_clock *clock;
     const at_waiter *waiter;
-    at_timer *timers;         /* root of the pairing heap */
-    uint64_t timer_order;     /* timers started so far */
-    uint32_t timer_count;     /* running timers: a test compares it with its value after boot */
+    at_timer *timers;     /* root of the pairing heap */
+    uint64_t timer_order; /* timers started so far */
+    uint32_t timer_count; /* running timers: a test compares it with its value after boot */
     at_task *first_task, **last_task;
     at_prepare *prepare;
     bool stopped;

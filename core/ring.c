@@ -1,8 +1,8 @@
 /* A ring of bytes over a caller's buffer.
  *
- * `in` and `out` only ever grow (and wrap at SIZE_MAX, which is harmless because the size divides it
- * plus one); a position in the buffer is a counter modulo the size. So full and empty differ without
- * a spare byte, and used is one subtraction. Invariant: 0 <= in - out <= size.
+ * `in` and `out` only ever grow (and wrap at SIZE_MAX, which is harmless because the size divides
+ * it plus one); a position in the buffer is a counter modulo the size. So full and empty differ
+ * without a spare byte, and used is one subtraction. Invariant: 0 <= in - out <= size.
  */
 #include "core/ring.h"
 

@@ -27,7 +27,8 @@ void at_ring_commit(at_ring *ring, size_t len);
 size_t at_ring_write(at_ring *ring, const void *data, size_t len);
 
 /* Span 0 holds the oldest bytes, span 1 those behind the wrap. Returns the span's length, 0 when it
- * is empty (any other index is empty too). *ptr is valid until the next call that changes the ring. */
+ * is empty (any other index is empty too). *ptr is valid until the next call that changes the
+ * ring. */
 size_t at_ring_span(const at_ring *ring, unsigned index, const uint8_t **ptr);
 /* Copies up to len of the oldest bytes, skipping the first offset bytes, and leaves them in the
  * ring; returns how many. */

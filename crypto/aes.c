@@ -1,9 +1,9 @@
 /* AES over Mbed TLS's context, kept in opaque words (see crypto/hash.c).
  *
- * The context holds the expanded key and, on machines with AES instructions, an offset that aligns it;
- * that is why it must stay where it was made. CMAC is written on the block function: the library's
- * goes through its cipher layer, which allocates, and 25 lines that cannot fail are worth more to the
- * callers (pairing in ble/, EAPOL in proto/).
+ * The context holds the expanded key and, on machines with AES instructions, an offset that aligns
+ * it; that is why it must stay where it was made. CMAC is written on the block function: the
+ * library's goes through its cipher layer, which allocates, and 25 lines that cannot fail are worth
+ * more to the callers (pairing in ble/, EAPOL in proto/).
  */
 #include "crypto/aes.h"
 

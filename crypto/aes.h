@@ -25,7 +25,8 @@ void at_aes_clear(at_aes *aes);
 
 /* In all of these in and out may be the same memory. */
 void at_aes_block(at_aes *aes, const uint8_t in[AT_AES_BLOCK], uint8_t out[AT_AES_BLOCK]);
-/* len a multiple of 16, else AT_ERR_INVALID. iv is updated: calls continue one another. No padding. */
+/* len a multiple of 16, else AT_ERR_INVALID. iv is updated: calls continue one another. No
+ * padding. */
 at_err at_aes_cbc(at_aes *aes, uint8_t iv[AT_AES_BLOCK], const uint8_t *in, size_t len,
                   uint8_t *out);
 /* One whole message. counter is incremented as a big endian number, one per block begun. */

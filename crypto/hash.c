@@ -1,9 +1,9 @@
 /* MD5, SHA-1 and SHA-256 over Mbed TLS's own contexts.
  *
- * The library's contexts live inside ours as opaque words, so that no header of ours shows a type of
- * Mbed TLS and no allocation is needed (mbedtls_md, the library's own front for all hashes, allocates
- * its context). A context without hardware behind it is plain data; that is why it may be copied,
- * which the HMAC and PBKDF2 beside this file live on.
+ * The library's contexts live inside ours as opaque words, so that no header of ours shows a type
+ * of Mbed TLS and no allocation is needed (mbedtls_md, the library's own front for all hashes,
+ * allocates its context). A context without hardware behind it is plain data; that is why it may be
+ * copied, which the HMAC and PBKDF2 beside this file live on.
  */
 #include "crypto/hash.h"
 
@@ -42,12 +42,8 @@ bool at_hash_start(at_hash *hash, at_hash_kind kind)
 
     hash->kind = kind;
     switch (kind) {
-    case AT_HASH_MD5:
-        mbedtls_md5_init(&c->md5);
-        return mbedtls_md5_starts(&c->md5) == 0;
-    case AT_HASH_SHA1:
-        mbedtls_sha1_init(&c->sha1);
-        return mbedtls_sha1_starts(&c->sha1) == 0;
+    case AT_HASH_MD5: mbedtls_md5_init(&c->md5); return mbedtls_md5_starts(&c->md5) == 0;
+    case AT_HASH_SHA1: mbedtls_sha1_init(&c->sha1); return mbedtls_sha1_starts(&c->sha1) == 0;
     case AT_HASH_SHA256:
         mbedtls_sha256_init(&c->sha256);
         return mbedtls_sha256_starts(&c->sha256, 0) == 0;

@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define AT_MD5_LEN 16u    /* bytes */
-#define AT_SHA1_LEN 20u
+#define AT_MD5_LEN    16u /* bytes */
+#define AT_SHA1_LEN   20u
 #define AT_SHA256_LEN 32u
-#define AT_HASH_MAX 32u   /* the longest of these */
+#define AT_HASH_MAX   32u /* the longest of these */
 #define AT_HASH_BLOCK 64u /* bytes, of all of them */
 
 typedef enum at_hash_kind { AT_HASH_MD5, AT_HASH_SHA1, AT_HASH_SHA256 } at_hash_kind;

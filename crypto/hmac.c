@@ -1,8 +1,8 @@
 /* HMAC: H(key ^ opad, H(key ^ ipad, message)), RFC 2104.
  *
- * The two padded keys are one block each. They are hashed once per key and the hash contexts kept, so
- * that a message costs two blocks less. PBKDF2 makes 8192 messages of one block out of a passphrase:
- * there this is half of all work, and it is what a first join waits for.
+ * The two padded keys are one block each. They are hashed once per key and the hash contexts kept,
+ * so that a message costs two blocks less. PBKDF2 makes 8192 messages of one block out of a
+ * passphrase: there this is half of all work, and it is what a first join waits for.
  */
 #include "crypto/hmac.h"
 

@@ -1,8 +1,8 @@
 /* AES key wrap, RFC 3394 2.2: the index-based form.
  *
- * The data is seen as 64-bit registers R1..Rn beside an accumulator A. Six times over all registers:
- * B = AES(A | Ri), A = left half of B ^ step number, Ri = right half. Unwrapping runs backwards and
- * ends with A equal to the initial value, or somebody changed something.
+ * The data is seen as 64-bit registers R1..Rn beside an accumulator A. Six times over all
+ * registers: B = AES(A | Ri), A = left half of B ^ step number, Ri = right half. Unwrapping runs
+ * backwards and ends with A equal to the initial value, or somebody changed something.
  * Written on the block function because Mbed TLS's NIST key wrap allocates, and an access point of
  * the air must be able to finish a handshake without a heap.
  */
@@ -57,8 +57,7 @@ at_err at_keywrap(const uint8_t *kek, size_t kek_len, const uint8_t *in, size_t 
     return AT_OK;
 }
 
-at_err at_keyunwrap(const uint8_t *kek, size_t kek_len, const uint8_t *in, size_t len,
-                    uint8_t *out)
+at_err at_keyunwrap(const uint8_t *kek, size_t kek_len, const uint8_t *in, size_t len, uint8_t *out)
 {
     uint8_t block[AT_AES_BLOCK];
     uint32_t step;

@@ -1,9 +1,9 @@
 /* The hooks of Mbed TLS and our random numbers, all on the one pointer of iface/current.h.
  *
- * They come without a context: this file is one of those that may read at_the_current. Entropy is the
- * port's (a seeded stream in tests makes whole TLS sessions repeatable). The monotonic clock drives
- * the library's timers; its calendar time is the module's own date, which SNTP or AT+SYSTIMESTAMP
- * sets and certificates are judged by.
+ * They come without a context: this file is one of those that may read at_the_current. Entropy is
+ * the port's (a seeded stream in tests makes whole TLS sessions repeatable). The monotonic clock
+ * drives the library's timers; its calendar time is the module's own date, which SNTP or
+ * AT+SYSTIMESTAMP sets and certificates are judged by.
  */
 #include "crypto/platform.h"
 

@@ -6,7 +6,8 @@
 
 #include "core/error.h"
 
-/* AT_ERR_STATE, and buf zeroed, when the module has no source yet (at_the_current.random is NULL). */
+/* AT_ERR_STATE, and buf zeroed, when the module has no source yet (at_the_current.random is
+ * NULL). */
 at_err at_random_fill(void *buf, size_t len);
 /* The same in the shape of Mbed TLS's f_rng; unused is ignored. 0, or a negative library error. */
 int at_random_for_tls(void *unused, unsigned char *buf, size_t len);

@@ -45,8 +45,7 @@ size_t at_arp_build(const at_arp *a, const uint8_t to[6], uint8_t frame[AT_ARP_F
     return AT_ETHER_HEADER + at_built(&b);
 }
 
-size_t at_arp_answer(const at_arp *request, const uint8_t mac[6],
-                     uint8_t frame[AT_ARP_FRAME_LEN])
+size_t at_arp_answer(const at_arp *request, const uint8_t mac[6], uint8_t frame[AT_ARP_FRAME_LEN])
 {
     at_arp reply = { .operation = AT_ARP_REPLY,
                      .sender_ip = request->target_ip,

@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define AT_ARP_LEN 28u        /* bytes of a message */
-#define AT_ARP_FRAME_LEN 42u  /* with its Ethernet header */
-#define AT_ARP_REQUEST 1u
-#define AT_ARP_REPLY 2u
+#define AT_ARP_LEN       28u /* bytes of a message */
+#define AT_ARP_FRAME_LEN 42u /* with its Ethernet header */
+#define AT_ARP_REQUEST   1u
+#define AT_ARP_REPLY     2u
 
 /* IPv4 addresses are numbers: 192.168.3.1 is 0xC0A80301. */
 typedef struct at_arp {
@@ -23,7 +23,6 @@ bool at_arp_parse(at_arp *a, const uint8_t *payload, size_t len);
 /* Builds the whole frame of AT_ARP_FRAME_LEN bytes to the Ethernet address `to`. */
 size_t at_arp_build(const at_arp *a, const uint8_t to[6], uint8_t frame[AT_ARP_FRAME_LEN]);
 /* The frame that answers a request: `mac` has the address that was asked for. */
-size_t at_arp_answer(const at_arp *request, const uint8_t mac[6],
-                     uint8_t frame[AT_ARP_FRAME_LEN]);
+size_t at_arp_answer(const at_arp *request, const uint8_t mac[6], uint8_t frame[AT_ARP_FRAME_LEN]);
 
 #endif

@@ -1,20 +1,25 @@
 /* The DHCP server engine (RFC 2131).
  *
- * The lease table has one entry per address of the pool, so a lease needs no address field and no two
- * leases can ever hold the same one. A station is known by its hardware address (client identifiers
- * are not looked at: a radio has one address per station). An entry keeps its station's address after
- * the lease ended; a station that comes back gets what it had (RFC 2131 4.3.1). The order of choice is:
- *   the entry that carries the station's address, the address asked for, the first entry that nobody
+ * The lease table has one entry per address of the pool, so a lease needs no address field and no
+ * two leases can ever hold the same one. A station is known by its hardware address (client
+ * identifiers are not looked at: a radio has one address per station). An entry keeps its station's
+ * address after the lease ended; a station that comes back gets what it had (RFC 2131 4.3.1). The
+ * order of choice is:
+ *   the entry that carries the station's address, the address asked for, the first entry that
+ * nobody
  *   ever had, the free entry that ended longest ago.
  *
  * A REQUEST is told apart by what it carries (RFC 2131 4.3.2, table 4):
  *   server id                    selecting: ours is bound or refused, another's frees our offer
- *   requested address only       after a reboot: wrong network or wrong address is refused, a station
+ *   requested address only       after a reboot: wrong network or wrong address is refused, a
+ * station
  *                                without a record is passed over in silence
- *   client address               renewing: extended; refused when another has it or it is off the net
+ *   client address               renewing: extended; refused when another has it or it is off the
+ * net
  *
- * Options are searched in the options field only: overload (option 52) is for options that do not fit,
- * and what a server reads always fits. Relays (giaddr) are not served; there are none in an air.
+ * Options are searched in the options field only: overload (option 52) is for options that do not
+ * fit, and what a server reads always fits. Relays (giaddr) are not served; there are none in an
+ * air.
  */
 #include "proto/dhcp.h"
 
@@ -22,11 +27,11 @@
 
 #include "core/bytes.h"
 
-#define MESSAGE_MIN 300u /* bytes; BOOTP clients drop shorter answers (RFC 1542 2.1) */
-#define MAGIC 0x63825363u
+#define MESSAGE_MIN    300u /* bytes; BOOTP clients drop shorter answers (RFC 1542 2.1) */
+#define MAGIC          0x63825363u
 #define FLAG_BROADCAST 0x8000u
-#define OFFER_S 60u
-#define BROADCAST 0xFFFFFFFFu
+#define OFFER_S        60u
+#define BROADCAST      0xFFFFFFFFu
 
 enum {
     OPT_PAD = 0,
@@ -67,8 +72,7 @@ static size_t pool_size(const at_dhcps *s)
 
 static at_dhcps_lease *lease_at(const at_dhcps *s, uint32_t ip)
 {
-    if (ip < s->config.first || ip == s->config.server ||
-        ip - s->config.first >= pool_size(s))
+    if (ip < s->config.first || ip == s->config.server || ip - s->config.first >= pool_size(s))
         return NULL;
     return &s->leases[ip - s->config.first];
 }
@@ -336,8 +340,7 @@ static at_dhcps_event on_selecting(at_dhcps *s, uint64_t now_s, const request *q
             lease->state = AT_LEASE_FREE;
         return AT_DHCPS_IGNORED;
     }
-    if (lease == NULL || address_of(s, lease) != q->requested ||
-        lease->state == AT_LEASE_DECLINED)
+    if (lease == NULL || address_of(s, lease) != q->requested || lease->state == AT_LEASE_DECLINED)
         return refuse(s, q, answer, result);
     return bind(s, now_s, lease, q, answer, result);
 }
@@ -387,8 +390,7 @@ static at_dhcps_event on_decline(at_dhcps *s, uint64_t now_s, const request *q,
 
     if (q->server_id != s->config.server || lease == NULL || !belongs_to(lease, q->mac))
         return AT_DHCPS_IGNORED;
-    *lease = (at_dhcps_lease){ .state = AT_LEASE_DECLINED,
-                               .expires_s = now_s + s->config.lease_s };
+    *lease = (at_dhcps_lease){ .state = AT_LEASE_DECLINED, .expires_s = now_s + s->config.lease_s };
     result->ip = q->requested;
     return AT_DHCPS_DECLINED;
 }

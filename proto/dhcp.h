@@ -9,11 +9,11 @@
 
 #define AT_DHCP_SERVER_PORT 67u
 #define AT_DHCP_CLIENT_PORT 68u
-#define AT_DHCP_REPLY_MAX 336u /* bytes of the longest answer */
+#define AT_DHCP_REPLY_MAX   336u /* bytes of the longest answer */
 
 typedef enum at_dhcps_lease_state {
-    AT_LEASE_FREE,     /* may carry the address of the last station that had it */
-    AT_LEASE_OFFERED,  /* kept for the station for a minute */
+    AT_LEASE_FREE,    /* may carry the address of the last station that had it */
+    AT_LEASE_OFFERED, /* kept for the station for a minute */
     AT_LEASE_BOUND,
     AT_LEASE_DECLINED, /* somebody else was found to use it; not given out for one lease time */
 } at_dhcps_lease_state;
@@ -21,7 +21,7 @@ typedef enum at_dhcps_lease_state {
 typedef struct at_dhcps_lease {
     uint8_t state; /* at_dhcps_lease_state */
     uint8_t mac[6];
-    bool known;        /* mac is valid */
+    bool known;         /* mac is valid */
     uint64_t expires_s; /* by the clock of the caller; after it the lease counts as free */
 } at_dhcps_lease;
 
@@ -41,11 +41,11 @@ typedef struct at_dhcps {
 } at_dhcps;
 
 typedef enum at_dhcps_event {
-    AT_DHCPS_IGNORED,   /* malformed, not for this server, or to be passed over in silence */
+    AT_DHCPS_IGNORED, /* malformed, not for this server, or to be passed over in silence */
     AT_DHCPS_OFFERED,
-    AT_DHCPS_BOUND,     /* a lease is new */
-    AT_DHCPS_RENEWED,   /* the station had it already */
-    AT_DHCPS_REFUSED,   /* NAK */
+    AT_DHCPS_BOUND,   /* a lease is new */
+    AT_DHCPS_RENEWED, /* the station had it already */
+    AT_DHCPS_REFUSED, /* NAK */
     AT_DHCPS_RELEASED,
     AT_DHCPS_DECLINED,
     AT_DHCPS_INFORMED,

@@ -1,12 +1,13 @@
 /* The DNS answerer's codec (RFC 1035).
  *
- * A name travels as labels (length, bytes) with an empty one at its end, or ends with a pointer to an
- * earlier place of the message. A pointer here must point before the start of the part being read; as
- * every part then starts lower than the last one, a loop cannot exist and needs no counter.
+ * A name travels as labels (length, bytes) with an empty one at its end, or ends with a pointer to
+ * an earlier place of the message. A pointer here must point before the start of the part being
+ * read; as every part then starts lower than the last one, a loop cannot exist and needs no
+ * counter.
  *
- * In text a name is its labels with dots between them. Labels that would not survive this (with a dot
- * or an unprintable byte) are refused: no host has such a name, and everything that is accepted can be
- * written back exactly. Answers carry the question again and point at it (offset 12).
+ * In text a name is its labels with dots between them. Labels that would not survive this (with a
+ * dot or an unprintable byte) are refused: no host has such a name, and everything that is accepted
+ * can be written back exactly. Answers carry the question again and point at it (offset 12).
  */
 #include "proto/dns.h"
 
@@ -14,13 +15,13 @@
 
 #include "core/bytes.h"
 
-#define HEADER_LEN 12u
-#define FLAG_RESPONSE 0x8000u
-#define FLAG_AUTHORITATIVE 0x0400u
-#define FLAG_TRUNCATED 0x0200u
-#define FLAG_RECURSION_DESIRED 0x0100u
+#define HEADER_LEN               12u
+#define FLAG_RESPONSE            0x8000u
+#define FLAG_AUTHORITATIVE       0x0400u
+#define FLAG_TRUNCATED           0x0200u
+#define FLAG_RECURSION_DESIRED   0x0100u
 #define FLAG_RECURSION_AVAILABLE 0x0080u
-#define POINTER_TO_QUESTION (0xC000u | HEADER_LEN)
+#define POINTER_TO_QUESTION      (0xC000u | HEADER_LEN)
 
 /* Appends one label; *used counts the text without its end. */
 static bool add_label(char text[AT_DNS_NAME_MAX], size_t *used, const uint8_t *label, size_t len)

@@ -6,18 +6,18 @@
  *     3  RSN element, GTK, MIC         ->    checks, takes the GTK
  *     keys are set                     <-    4  MIC                         keys are set
  *
- * An EAPOL-Key frame is 95 bytes behind its EAPOL header (12.7.2), then the key data. The MIC covers
- * the EAPOL header to the end of the data with its own field zero. Key data of message 3 is wrapped
- * with the KEK. The PTK is KCK | KEK | TK.
+ * An EAPOL-Key frame is 95 bytes behind its EAPOL header (12.7.2), then the key data. The MIC
+ * covers the EAPOL header to the end of the data with its own field zero. Key data of message 3 is
+ * wrapped with the KEK. The PTK is KCK | KEK | TK.
  *
- * Replay counters: the authenticator uses a new one for every frame it sends, also for a repetition,
- * and accepts an answer to any repetition of the message that waits now, to nothing older. The
- * supplicant accepts message 3 only above the last counter it accepted; message 1 has no MIC and
- * moves nothing but the nonce. A repeated message 3 is answered, yet keys are never set a second time
- * (that would reset packet numbers: CVE-2017-13077).
+ * Replay counters: the authenticator uses a new one for every frame it sends, also for a
+ * repetition, and accepts an answer to any repetition of the message that waits now, to nothing
+ * older. The supplicant accepts message 3 only above the last counter it accepted; message 1 has no
+ * MIC and moves nothing but the nonce. A repeated message 3 is answered, yet keys are never set a
+ * second time (that would reset packet numbers: CVE-2017-13077).
  *
- * Only CCMP with PSK is spoken here, so the RSN element is a constant and must match exactly: that is
- * the check against a downgrade which 12.7.6.4 asks for.
+ * Only CCMP with PSK is spoken here, so the RSN element is a constant and must match exactly: that
+ * is the check against a downgrade which 12.7.6.4 asks for.
  */
 #include "proto/eapol.h"
 
@@ -29,31 +29,32 @@
 #include "crypto/pbkdf2.h"
 #include "proto/mgmt.h"
 
-#define ETHERNET_LEN 14u
+#define ETHERNET_LEN     14u
 #define EAPOL_HEADER_LEN 4u
-#define KEY_FRAME_LEN 95u
-#define MIC_LEN 16u
-#define MIC_OFFSET (EAPOL_HEADER_LEN + 77u) /* from the EAPOL header */
-#define EAPOL_VERSION 2u
-#define EAPOL_TYPE_KEY 3u
-#define DESCRIPTOR_RSN 2u
-#define GTK_KDE_LEN 24u
-#define KEY_DATA_MAX (AT_EAPOL_FRAME_MAX - ETHERNET_LEN - EAPOL_HEADER_LEN - KEY_FRAME_LEN)
+#define KEY_FRAME_LEN    95u
+#define MIC_LEN          16u
+#define MIC_OFFSET       (EAPOL_HEADER_LEN + 77u) /* from the EAPOL header */
+#define EAPOL_VERSION    2u
+#define EAPOL_TYPE_KEY   3u
+#define DESCRIPTOR_RSN   2u
+#define GTK_KDE_LEN      24u
+#define KEY_DATA_MAX     (AT_EAPOL_FRAME_MAX - ETHERNET_LEN - EAPOL_HEADER_LEN - KEY_FRAME_LEN)
 
 /* Key information (12.7.2 b). */
-#define INFO_VERSION 0x0002u /* HMAC-SHA1-128 and AES key wrap */
-#define INFO_PAIRWISE 0x0008u
-#define INFO_INSTALL 0x0040u
-#define INFO_ACK 0x0080u
-#define INFO_MIC 0x0100u
-#define INFO_SECURE 0x0200u
+#define INFO_VERSION   0x0002u /* HMAC-SHA1-128 and AES key wrap */
+#define INFO_PAIRWISE  0x0008u
+#define INFO_INSTALL   0x0040u
+#define INFO_ACK       0x0080u
+#define INFO_MIC       0x0100u
+#define INFO_SECURE    0x0200u
 #define INFO_ENCRYPTED 0x1000u
-#define INFO_1 (INFO_VERSION | INFO_PAIRWISE | INFO_ACK)
-#define INFO_2 (INFO_VERSION | INFO_PAIRWISE | INFO_MIC)
-#define INFO_3 (INFO_1 | INFO_INSTALL | INFO_MIC | INFO_SECURE | INFO_ENCRYPTED)
-#define INFO_4 (INFO_2 | INFO_SECURE)
+#define INFO_1         (INFO_VERSION | INFO_PAIRWISE | INFO_ACK)
+#define INFO_2         (INFO_VERSION | INFO_PAIRWISE | INFO_MIC)
+#define INFO_3         (INFO_1 | INFO_INSTALL | INFO_MIC | INFO_SECURE | INFO_ENCRYPTED)
+#define INFO_4         (INFO_2 | INFO_SECURE)
 
-/* RSN element (9.4.2.25): version 1, group CCMP, one pairwise CCMP, one AKM PSK, no capabilities. */
+/* RSN element (9.4.2.25): version 1, group CCMP, one pairwise CCMP, one AKM PSK, no
+ * capabilities. */
 static const uint8_t rsn_element[] = {
     0x30, 20, 1, 0, 0x00, 0x0F, 0xAC, 4, 1, 0, 0x00, 0x0F, 0xAC, 4, 1, 0, 0x00, 0x0F, 0xAC, 2, 0, 0,
 };
@@ -110,7 +111,8 @@ static void derive_keys(at_eapol *e)
 
     put_in_order(&b, e->own, e->peer, 6);
     put_in_order(&b, e->anonce, e->snonce, AT_NONCE_LEN);
-    at_prf_sha1(e->pmk, sizeof e->pmk, "Pairwise key expansion", data, sizeof data, ptk, sizeof ptk);
+    at_prf_sha1(e->pmk, sizeof e->pmk, "Pairwise key expansion", data, sizeof data, ptk,
+                sizeof ptk);
     memcpy(e->keys.kck, ptk, 16);
     memcpy(e->keys.kek, ptk + 16, 16);
     memcpy(e->keys.tk, ptk + 32, 16);

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define AT_PMK_LEN 32u
-#define AT_NONCE_LEN 32u
+#define AT_PMK_LEN         32u
+#define AT_NONCE_LEN       32u
 #define AT_EAPOL_FRAME_MAX 256u /* bytes of an EAPOL frame here, Ethernet header included */
 
 typedef enum at_eapol_step {
@@ -23,7 +23,12 @@ typedef struct at_eapol_keys {
 } at_eapol_keys;
 
 typedef enum at_eapol_state {
-    AT_EAPOL_OFF, AT_EAPOL_WAIT_1, AT_EAPOL_WAIT_2, AT_EAPOL_WAIT_3, AT_EAPOL_WAIT_4, AT_EAPOL_SET
+    AT_EAPOL_OFF,
+    AT_EAPOL_WAIT_1,
+    AT_EAPOL_WAIT_2,
+    AT_EAPOL_WAIT_3,
+    AT_EAPOL_WAIT_4,
+    AT_EAPOL_SET
 } at_eapol_state;
 
 /* One end. The structure is the caller's; wipe with at_eapol_clear. */

@@ -1,8 +1,8 @@
 /* The Ethernet II header.
  *
- * Types below 0x0600 are lengths of IEEE 802.3 frames with an LLC header; nothing here speaks LLC, so
- * such frames are refused. There is no check sequence at this seam and no minimum length: a radio has
- * neither, and padding that a sender added simply stays behind the payload.
+ * Types below 0x0600 are lengths of IEEE 802.3 frames with an LLC header; nothing here speaks LLC,
+ * so such frames are refused. There is no check sequence at this seam and no minimum length: a
+ * radio has neither, and padding that a sender added simply stays behind the payload.
  */
 #include "proto/ether.h"
 

@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define AT_ETHER_HEADER 14u /* bytes */
-#define AT_ETHER_MTU 1500u  /* bytes of payload */
+#define AT_ETHER_HEADER   14u   /* bytes */
+#define AT_ETHER_MTU      1500u /* bytes of payload */
 #define AT_ETHERTYPE_IPV4 0x0800u
-#define AT_ETHERTYPE_ARP 0x0806u
+#define AT_ETHERTYPE_ARP  0x0806u
 #define AT_ETHERTYPE_IPV6 0x86DDu
 /* AT_ETHERTYPE_EAPOL and AT_ETHERTYPE_MGMT are in proto/mgmt.h. */
 

@@ -1,8 +1,8 @@
 /* ICMP for IPv4: echo and destination unreachable.
  *
- * An echo reply is the request with its addresses exchanged and another type, so it is made in place;
- * exchanging words does not change the header's sum. Errors follow the rules that keep them from
- * breeding: never about an error, a group address, or any but the first fragment.
+ * An echo reply is the request with its addresses exchanged and another type, so it is made in
+ * place; exchanging words does not change the header's sum. Errors follow the rules that keep them
+ * from breeding: never about an error, a group address, or any but the first fragment.
  */
 #include "proto/icmp.h"
 
@@ -10,10 +10,10 @@
 
 #include "core/bytes.h"
 
-#define TYPE_ECHO_REPLY 0u
+#define TYPE_ECHO_REPLY  0u
 #define TYPE_UNREACHABLE 3u
-#define TYPE_ECHO 8u
-#define TTL 64u
+#define TYPE_ECHO        8u
+#define TTL              64u
 
 static void put_checksum(uint8_t *icmp, size_t len)
 {
@@ -66,7 +66,10 @@ size_t at_icmp_unreachable(at_icmp_code code, uint32_t from, const uint8_t *refu
     if (!at_ipv4_parse(&ip, refused, len) || !may_answer(&ip))
         return 0;
     quoted = ip.header_len + AT_MIN(ip.payload_len, 8u);
-    back = (at_ipv4){ .from = from, .to = ip.from, .protocol = AT_IPPROTO_ICMP, .ttl = TTL,
+    back = (at_ipv4){ .from = from,
+                      .to = ip.from,
+                      .protocol = AT_IPPROTO_ICMP,
+                      .ttl = TTL,
                       .payload_len = AT_ICMP_HEADER + quoted };
     if (room < AT_IPV4_HEADER + back.payload_len)
         return 0;

@@ -19,8 +19,8 @@ typedef enum at_icmp_code {
     AT_ICMP_ADMIN_PROHIBITED = 13, /* RFC 1812 5.2.7.1 */
 } at_icmp_code;
 
-/* Turns a valid echo request packet (from its IPv4 header on) into its reply, in place. False: it is
- * something else, a fragment, or wrong; nothing is changed. */
+/* Turns a valid echo request packet (from its IPv4 header on) into its reply, in place. False: it
+ * is something else, a fragment, or wrong; nothing is changed. */
 bool at_icmp_echo_reply(uint8_t *packet, size_t len);
 /* Builds the IPv4 packet that tells the sender of `refused` why, as coming from the address `from`.
  * Returns its length; 0: refused is not a valid packet, is one that must not be answered (an ICMP

@@ -1,16 +1,16 @@
 /* The IPv4 header and checksums.
  *
- * A checksum is the complement of a sum of 16-bit words in ones' complement arithmetic. Sums are kept
- * in 32 bits with the carries in the upper half, folded at the end and before they could overflow.
- * When one word m of a packet becomes m', the checksum HC becomes ~(~HC + ~m + m') (RFC 1624, form 3),
- * without looking at the rest: how host aliases are translated at the cost of a few additions, and
- * why a packet that came in wrong stays wrong instead of being repaired.
+ * A checksum is the complement of a sum of 16-bit words in ones' complement arithmetic. Sums are
+ * kept in 32 bits with the carries in the upper half, folded at the end and before they could
+ * overflow. When one word m of a packet becomes m', the checksum HC becomes ~(~HC + ~m + m') (RFC
+ * 1624, form 3), without looking at the rest: how host aliases are translated at the cost of a few
+ * additions, and why a packet that came in wrong stays wrong instead of being repaired.
  */
 #include "proto/ipv4.h"
 
 #include "core/bytes.h"
 
-#define FLAG_DONT_FRAGMENT 0x4000u
+#define FLAG_DONT_FRAGMENT  0x4000u
 #define FLAG_MORE_FRAGMENTS 0x2000u
 
 uint32_t at_checksum_add(uint32_t sum, const void *data, size_t len)
@@ -60,8 +60,8 @@ bool at_ipv4_parse(at_ipv4 *ip, const uint8_t *packet, size_t len)
     (void)at_get16(&r); /* checksum: part of the sum below */
     ip->from = at_get32(&r);
     ip->to = at_get32(&r);
-    if (!r.ok || version >> 4 != 4 || ip->header_len < AT_IPV4_HEADER ||
-        total < ip->header_len || total > len)
+    if (!r.ok || version >> 4 != 4 || ip->header_len < AT_IPV4_HEADER || total < ip->header_len ||
+        total > len)
         return false;
     ip->payload = packet + ip->header_len;
     ip->payload_len = total - ip->header_len;

@@ -7,11 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define AT_IPV4_HEADER 20u /* bytes without options */
+#define AT_IPV4_HEADER    20u /* bytes without options */
 #define AT_IPV4_BROADCAST 0xFFFFFFFFu
-#define AT_IPPROTO_ICMP 1u
-#define AT_IPPROTO_TCP 6u
-#define AT_IPPROTO_UDP 17u
+#define AT_IPPROTO_ICMP   1u
+#define AT_IPPROTO_TCP    6u
+#define AT_IPPROTO_UDP    17u
 
 typedef struct at_ipv4 {
     uint32_t from, to;
@@ -28,14 +28,15 @@ typedef struct at_ipv4 {
  * wrong header checksum. */
 bool at_ipv4_parse(at_ipv4 *ip, const uint8_t *packet, size_t len);
 /* Writes a header of 20 bytes (no options) for ip->payload_len bytes that follow it; payload and
- * header_len are not looked at. Returns AT_IPV4_HEADER, 0: room is short or payload_len over 65515. */
+ * header_len are not looked at. Returns AT_IPV4_HEADER, 0: room is short or payload_len over
+ * 65515. */
 size_t at_ipv4_build(const at_ipv4 *ip, uint8_t *packet, size_t room);
 /* True for 224.0.0.0/4, 255.255.255.255 and 0.0.0.0: never the source of anything to answer. */
 bool at_ipv4_is_group(uint32_t address);
 bool at_ipv4_is_fragment(const at_ipv4 *ip);
 
-/* Sum of 16-bit big endian words onto sum (start with 0); an odd last byte counts as a high byte, so
- * only the last piece may be odd. */
+/* Sum of 16-bit big endian words onto sum (start with 0); an odd last byte counts as a high byte,
+ * so only the last piece may be odd. */
 uint32_t at_checksum_add(uint32_t sum, const void *data, size_t len);
 uint16_t at_checksum_end(uint32_t sum); /* the complement, ready for the header */
 /* The sum of the pseudo-header of TCP and UDP over len bytes of header and data. */

@@ -3,10 +3,10 @@
  *     destination 6 · source 6 · EtherType 2 · version 1 · type 1 · fields of the type
  *
  * Numbers are big endian, an SSID is its length and its bytes. One function per direction walks the
- * fields of a type in the order of the structure, so the two stay mirror images. A frame may be longer
- * than its fields (Ethernet pads to 60 bytes), never shorter. Values out of range make a frame invalid
- * in both directions: what was decoded is safe to index tables with. There is no state and nothing to
- * authenticate here, as in the unprotected management frames of IEEE 802.11.
+ * fields of a type in the order of the structure, so the two stay mirror images. A frame may be
+ * longer than its fields (Ethernet pads to 60 bytes), never shorter. Values out of range make a
+ * frame invalid in both directions: what was decoded is safe to index tables with. There is no
+ * state and nothing to authenticate here, as in the unprotected management frames of IEEE 802.11.
  */
 #include "proto/mgmt.h"
 
@@ -193,7 +193,7 @@ bool at_mgmt_decode(at_mgmt *m, const uint8_t *frame, size_t len)
 const char *at_auth_mode_name(unsigned mode)
 {
     static const char *const names[AT_AUTH_MODES] = {
-        "OPEN", "WEP", "WPA_PSK", "WPA2_PSK", "WPA_WPA2_PSK", "WPA2_ENTERPRISE",
+        "OPEN",     "WEP",           "WPA_PSK",  "WPA2_PSK", "WPA_WPA2_PSK", "WPA2_ENTERPRISE",
         "WPA3_PSK", "WPA2_WPA3_PSK", "WAPI_PSK", "OWE",
     };
 

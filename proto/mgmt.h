@@ -1,6 +1,7 @@
 /* Wi-Fi management between a station and the air, as Ethernet frames of a local-experimental
  * EtherType (IEEE 802 "Local Experimental EtherType 1"). Field meanings are those of IEEE 802.11;
- * the encoding is ours: version, type, then the fields of the type in the order of the structure. */
+ * the encoding is ours: version, type, then the fields of the type in the order of the
+ * structure. */
 #ifndef PROTO_MGMT_H
 #define PROTO_MGMT_H
 
@@ -10,10 +11,10 @@
 
 #include "core/limits.h"
 
-#define AT_ETHERTYPE_MGMT 0x88B5u
+#define AT_ETHERTYPE_MGMT  0x88B5u
 #define AT_ETHERTYPE_EAPOL 0x888Eu
-#define AT_MGMT_VERSION 1u
-#define AT_MGMT_FRAME_MAX 160u /* bytes, Ethernet header included */
+#define AT_MGMT_VERSION    1u
+#define AT_MGMT_FRAME_MAX  160u /* bytes, Ethernet header included */
 
 typedef enum at_mgmt_type {
     AT_MGMT_SCAN = 1,     /* station -> broadcast: tell me who is on this channel */
@@ -29,22 +30,36 @@ typedef enum at_mgmt_type {
 
 /* <ecn> of AT+CWLAP (guide 3.2.8). */
 typedef enum at_auth_mode {
-    AT_AUTH_OPEN, AT_AUTH_WEP, AT_AUTH_WPA_PSK, AT_AUTH_WPA2_PSK, AT_AUTH_WPA_WPA2_PSK,
-    AT_AUTH_WPA2_ENTERPRISE, AT_AUTH_WPA3_PSK, AT_AUTH_WPA2_WPA3_PSK, AT_AUTH_WAPI_PSK,
-    AT_AUTH_OWE, AT_AUTH_MODES
+    AT_AUTH_OPEN,
+    AT_AUTH_WEP,
+    AT_AUTH_WPA_PSK,
+    AT_AUTH_WPA2_PSK,
+    AT_AUTH_WPA_WPA2_PSK,
+    AT_AUTH_WPA2_ENTERPRISE,
+    AT_AUTH_WPA3_PSK,
+    AT_AUTH_WPA2_WPA3_PSK,
+    AT_AUTH_WAPI_PSK,
+    AT_AUTH_OWE,
+    AT_AUTH_MODES
 } at_auth_mode;
 
 /* <pairwise_cipher>, <group_cipher> of AT+CWLAP. */
 typedef enum at_cipher {
-    AT_CIPHER_NONE, AT_CIPHER_WEP40, AT_CIPHER_WEP104, AT_CIPHER_TKIP, AT_CIPHER_CCMP,
-    AT_CIPHER_TKIP_CCMP, AT_CIPHER_AES_CMAC_128, AT_CIPHER_UNKNOWN
+    AT_CIPHER_NONE,
+    AT_CIPHER_WEP40,
+    AT_CIPHER_WEP104,
+    AT_CIPHER_TKIP,
+    AT_CIPHER_CCMP,
+    AT_CIPHER_TKIP_CCMP,
+    AT_CIPHER_AES_CMAC_128,
+    AT_CIPHER_UNKNOWN
 } at_cipher;
 
-#define AT_PMF_CAPABLE 1u  /* bits of <pmf> (guide 3.2.5) */
+#define AT_PMF_CAPABLE  1u /* bits of <pmf> (guide 3.2.5) */
 #define AT_PMF_REQUIRED 2u
-#define AT_PROTO_B 1u      /* bits of <bgn> */
-#define AT_PROTO_G 2u
-#define AT_PROTO_N 4u
+#define AT_PROTO_B      1u /* bits of <bgn> */
+#define AT_PROTO_G      2u
+#define AT_PROTO_N      4u
 
 typedef struct at_ssid {
     uint8_t len; /* 0..32 */
@@ -54,10 +69,10 @@ typedef struct at_ssid {
 /* An access point as a scan shows it. */
 typedef struct at_bss {
     uint8_t bssid[6];
-    at_ssid ssid;    /* empty: hidden */
-    uint8_t channel; /* 1..14 */
-    int8_t rssi;     /* dBm */
-    uint8_t auth;    /* at_auth_mode */
+    at_ssid ssid;            /* empty: hidden */
+    uint8_t channel;         /* 1..14 */
+    int8_t rssi;             /* dBm */
+    uint8_t auth;            /* at_auth_mode */
     uint8_t pairwise, group; /* at_cipher */
     uint8_t protocols;       /* AT_PROTO_* */
     uint8_t pmf;             /* AT_PMF_* */
@@ -66,33 +81,59 @@ typedef struct at_bss {
 } at_bss;
 
 /* Status codes of IEEE 802.11 (9.4.1.9) that occur here. */
-#define AT_STATUS_OK 0u
-#define AT_STATUS_FAILURE 1u
+#define AT_STATUS_OK             0u
+#define AT_STATUS_FAILURE        1u
 #define AT_STATUS_AUTH_ALGORITHM 13u
-#define AT_STATUS_AP_FULL 17u
-#define AT_STATUS_INVALID_AKMP 43u
-#define AT_STATUS_PMF_POLICY 31u
+#define AT_STATUS_AP_FULL        17u
+#define AT_STATUS_INVALID_AKMP   43u
+#define AT_STATUS_PMF_POLICY     31u
 /* Reason codes (9.4.1.7). */
-#define AT_REASON_UNSPECIFIED 1u
+#define AT_REASON_UNSPECIFIED  1u
 #define AT_REASON_AUTH_EXPIRED 2u
-#define AT_REASON_LEAVING 3u
+#define AT_REASON_LEAVING      3u
 #define AT_REASON_4WAY_TIMEOUT 15u
-#define AT_AUTH_ALG_OPEN 0u
-#define AT_AUTH_ALG_SAE 3u
+#define AT_AUTH_ALG_OPEN       0u
+#define AT_AUTH_ALG_SAE        3u
 
 typedef struct at_mgmt {
     at_mgmt_type type;
     uint8_t from[6], to[6]; /* of the Ethernet header */
     union {
-        struct { uint8_t token; uint8_t channel; /* 0: all */ bool passive; at_ssid ssid; /* empty: any */ } scan;
-        struct { uint8_t token; } scan_done;
-        struct { uint8_t token; at_bss bss; } beacon;
-        struct { uint8_t algorithm; uint16_t sequence; uint16_t status; } auth;
-        struct { at_ssid ssid; uint8_t auth; /* at_auth_mode wanted */ uint8_t pmf; uint8_t protocols;
-                 uint16_t listen_interval; } assoc;
-        struct { uint16_t status; uint16_t aid; } assoc_answer;
-        struct { uint16_t reason; } deauth;
-        struct { int8_t rssi; } quality;
+        struct {
+            uint8_t token;
+            uint8_t channel; /* 0: all */
+            bool passive;
+            at_ssid ssid; /* empty: any */
+        } scan;
+        struct {
+            uint8_t token;
+        } scan_done;
+        struct {
+            uint8_t token;
+            at_bss bss;
+        } beacon;
+        struct {
+            uint8_t algorithm;
+            uint16_t sequence;
+            uint16_t status;
+        } auth;
+        struct {
+            at_ssid ssid;
+            uint8_t auth; /* at_auth_mode wanted */
+            uint8_t pmf;
+            uint8_t protocols;
+            uint16_t listen_interval;
+        } assoc;
+        struct {
+            uint16_t status;
+            uint16_t aid;
+        } assoc_answer;
+        struct {
+            uint16_t reason;
+        } deauth;
+        struct {
+            int8_t rssi;
+        } quality;
     };
 } at_mgmt;
 

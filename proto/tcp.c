@@ -45,15 +45,19 @@ static uint32_t segment_len(const at_tcp *tcp)
 
 size_t at_tcp_reset(const at_tcp *tcp, const at_ipv4 *ip, uint8_t *packet, size_t room)
 {
-    const at_ipv4 back = { .from = ip->to, .to = ip->from, .protocol = AT_IPPROTO_TCP, .ttl = 64,
-                           .dont_fragment = true, .payload_len = AT_TCP_HEADER };
+    const at_ipv4 back = { .from = ip->to,
+                           .to = ip->from,
+                           .protocol = AT_IPPROTO_TCP,
+                           .ttl = 64,
+                           .dont_fragment = true,
+                           .payload_len = AT_TCP_HEADER };
     bool acked = (tcp->flags & AT_TCP_ACK) != 0;
     at_builder b;
     uint32_t sum;
     uint16_t checksum;
 
-    if ((tcp->flags & AT_TCP_RST) != 0 || at_ipv4_is_group(ip->from) ||
-        at_ipv4_is_group(ip->to) || room < AT_TCP_RESET_LEN)
+    if ((tcp->flags & AT_TCP_RST) != 0 || at_ipv4_is_group(ip->from) || at_ipv4_is_group(ip->to) ||
+        room < AT_TCP_RESET_LEN)
         return 0;
     at_ipv4_build(&back, packet, room);
     b = at_builder_of(packet + AT_IPV4_HEADER, AT_TCP_HEADER);

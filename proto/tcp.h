@@ -8,19 +8,19 @@
 
 #include "proto/ipv4.h"
 
-#define AT_TCP_HEADER 20u /* bytes without options */
-#define AT_TCP_FIN 0x01u
-#define AT_TCP_SYN 0x02u
-#define AT_TCP_RST 0x04u
-#define AT_TCP_PSH 0x08u
-#define AT_TCP_ACK 0x10u
-#define AT_TCP_URG 0x20u
+#define AT_TCP_HEADER    20u /* bytes without options */
+#define AT_TCP_FIN       0x01u
+#define AT_TCP_SYN       0x02u
+#define AT_TCP_RST       0x04u
+#define AT_TCP_PSH       0x08u
+#define AT_TCP_ACK       0x10u
+#define AT_TCP_URG       0x20u
 #define AT_TCP_RESET_LEN (AT_IPV4_HEADER + AT_TCP_HEADER)
 
 typedef struct at_tcp {
     uint16_t from_port, to_port;
     uint32_t seq, ack;
-    uint8_t flags; /* AT_TCP_* */
+    uint8_t flags;   /* AT_TCP_* */
     uint16_t window; /* as it is in the header, not scaled */
     size_t header_len;
     const uint8_t *data; /* in the packet that was parsed */
@@ -30,7 +30,8 @@ typedef struct at_tcp {
 /* Takes a parsed packet. False: another protocol, a fragment, cut off, or a wrong checksum. */
 bool at_tcp_parse(at_tcp *tcp, const at_ipv4 *ip);
 /* Builds the IPv4 packet that tells the sender of a segment that it is refused. Returns its length,
- * 0 when there must be none (the segment is a reset itself, or has a group address) or room is short. */
+ * 0 when there must be none (the segment is a reset itself, or has a group address) or room is
+ * short. */
 size_t at_tcp_reset(const at_tcp *tcp, const at_ipv4 *ip, uint8_t *packet, size_t room);
 
 #endif

@@ -1,7 +1,8 @@
 /* UDP over IPv4.
  *
  * The length field may be smaller than what IPv4 carries (the rest is not data), never larger. A
- * checksum of 0 means that the sender made none; we always make one, and send 0xFFFF for a computed 0.
+ * checksum of 0 means that the sender made none; we always make one, and send 0xFFFF for a computed
+ * 0.
  */
 #include "proto/udp.h"
 

@@ -18,8 +18,8 @@ typedef struct at_udp {
 
 /* Takes a parsed packet. False: another protocol, a fragment, cut off, or a wrong checksum. */
 bool at_udp_parse(at_udp *udp, const at_ipv4 *ip);
-/* Builds the IPv4 and UDP headers and copies the data behind them (data may overlap packet). ip gives
- * from, to, ttl, tos, id and dont_fragment. Returns the packet's length, 0: room is short. */
+/* Builds the IPv4 and UDP headers and copies the data behind them (data may overlap packet). ip
+ * gives from, to, ttl, tos, id and dont_fragment. Returns the packet's length, 0: room is short. */
 size_t at_udp_build(const at_udp *udp, const at_ipv4 *ip, uint8_t *packet, size_t room);
 
 #endif

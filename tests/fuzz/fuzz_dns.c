@@ -1,4 +1,5 @@
-/* The DNS answerer's codec: what is accepted can be answered, and reads back as the same question. */
+/* The DNS answerer's codec: what is accepted can be answered, and reads back as the same
+ * question. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

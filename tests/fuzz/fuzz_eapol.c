@@ -9,7 +9,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t ap_mac[6] = { 2, 0, 0, 0, 0, 1 }, station_mac[6] = { 2, 0, 0, 0, 0, 2 };
-    static const uint8_t pmk[AT_PMK_LEN], anonce[AT_NONCE_LEN] = { 1 }, snonce[AT_NONCE_LEN] = { 2 };
+    static const uint8_t pmk[AT_PMK_LEN], anonce[AT_NONCE_LEN] = { 1 },
+                                          snonce[AT_NONCE_LEN] = { 2 };
     static const uint8_t gtk[16];
     uint8_t frame[AT_EAPOL_FRAME_MAX], reply[AT_EAPOL_FRAME_MAX], given[512];
     at_eapol ap, station;

@@ -88,15 +88,32 @@ static void numbers(void **state)
         bool ok;
         int64_t value;
     } rows[] = {
-        { "0", true, 0 }, { "007", true, 7 }, { "-1", true, -1 }, { "+12", true, 12 },
-        { "0x1F", true, 31 }, { "0XfF", true, 255 }, { "-0x10", true, -16 }, { "-0", true, 0 },
-        { "9223372036854775807", true, INT64_MAX }, { "9223372036854775808", false, 0 },
-        { "-9223372036854775808", true, INT64_MIN }, { "-9223372036854775809", false, 0 },
-        { "0x7FFFFFFFFFFFFFFF", true, INT64_MAX }, { "0xFFFFFFFFFFFFFFFF", false, 0 },
+        { "0", true, 0 },
+        { "007", true, 7 },
+        { "-1", true, -1 },
+        { "+12", true, 12 },
+        { "0x1F", true, 31 },
+        { "0XfF", true, 255 },
+        { "-0x10", true, -16 },
+        { "-0", true, 0 },
+        { "9223372036854775807", true, INT64_MAX },
+        { "9223372036854775808", false, 0 },
+        { "-9223372036854775808", true, INT64_MIN },
+        { "-9223372036854775809", false, 0 },
+        { "0x7FFFFFFFFFFFFFFF", true, INT64_MAX },
+        { "0xFFFFFFFFFFFFFFFF", false, 0 },
         { "99999999999999999999999999", false, 0 },
-        { "", false, 0 }, { "-", false, 0 }, { "+", false, 0 }, { "0x", false, 0 },
-        { "1a", false, 0 }, { " 1", false, 0 }, { "1 ", false, 0 }, { "--1", false, 0 },
-        { "0xg", false, 0 }, { "1.0", false, 0 }, { "-0x", false, 0 },
+        { "", false, 0 },
+        { "-", false, 0 },
+        { "+", false, 0 },
+        { "0x", false, 0 },
+        { "1a", false, 0 },
+        { " 1", false, 0 },
+        { "1 ", false, 0 },
+        { "--1", false, 0 },
+        { "0xg", false, 0 },
+        { "1.0", false, 0 },
+        { "-0x", false, 0 },
     };
 
     (void)state;
@@ -111,8 +128,15 @@ static void numbers(void **state)
 static void addresses(void **state)
 {
     static const char *const wrong[] = {
-        "", "1", "18:fe:34:a5:8c:e", "18:fe:34:a5:8c:e7:", "18:fe:34:a5:8c", "18-fe-34-a5-8c-e7",
-        "18:fe:34:a5:8c:eg", "1:8fe:34:a5:8c:e7", "18:fe:34:a5:8c:e7 ",
+        "",
+        "1",
+        "18:fe:34:a5:8c:e",
+        "18:fe:34:a5:8c:e7:",
+        "18:fe:34:a5:8c",
+        "18-fe-34-a5-8c-e7",
+        "18:fe:34:a5:8c:eg",
+        "1:8fe:34:a5:8c:e7",
+        "18:fe:34:a5:8c:e7 ",
     };
     uint8_t mac[6] = { 0 };
     char text[18];
@@ -140,12 +164,9 @@ static void errors_have_phrases(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(there_and_back),
-        cmocka_unit_test(failure_sticks),
-        cmocka_unit_test(copying_text),
-        cmocka_unit_test(numbers),
-        cmocka_unit_test(addresses),
-        cmocka_unit_test(errors_have_phrases),
+        cmocka_unit_test(there_and_back), cmocka_unit_test(failure_sticks),
+        cmocka_unit_test(copying_text),   cmocka_unit_test(numbers),
+        cmocka_unit_test(addresses),      cmocka_unit_test(errors_have_phrases),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

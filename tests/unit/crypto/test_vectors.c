@@ -119,7 +119,8 @@ static void pbkdf2(void **state)
     assert_int_equal(at_pbkdf2(AT_HASH_SHA1, "password", 8, "salt", 4, 4096, out, 20), AT_OK);
     expect(out, "4b007901b765489abead49d926f721d065a429c1");
     assert_int_equal(at_pbkdf2(AT_HASH_SHA1, "passwordPASSWORDpassword", 24,
-                               "saltSALTsaltSALTsaltSALTsaltSALTsalt", 36, 4096, out, 25), AT_OK);
+                               "saltSALTsaltSALTsaltSALTsaltSALTsalt", 36, 4096, out, 25),
+                     AT_OK);
     expect(out, "3d2eec4fe41c849b80c8d83662c0e44a8b291a964cf2f07038");
     assert_int_equal(at_pbkdf2(AT_HASH_SHA1, "pass\0word", 9, "sa\0lt", 5, 4096, out, 16), AT_OK);
     expect(out, "56fa6aa75548099dcc37d7f03425e0c3");
@@ -159,7 +160,7 @@ static void aes_blocks(void **state)
 }
 
 /* SP 800-38A, F.2.1, F.3.13, F.5.1: two blocks each. */
-#define KEY_38A "2b7e151628aed2a6abf7158809cf4f3c"
+#define KEY_38A   "2b7e151628aed2a6abf7158809cf4f3c"
 #define PLAIN_38A "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"
 
 static void aes_modes(void **state)
@@ -260,12 +261,8 @@ static void keywrap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hashes),
-        cmocka_unit_test(hmacs),
-        cmocka_unit_test(pbkdf2),
-        cmocka_unit_test(aes_blocks),
-        cmocka_unit_test(aes_modes),
-        cmocka_unit_test(cmac),
+        cmocka_unit_test(hashes),     cmocka_unit_test(hmacs),     cmocka_unit_test(pbkdf2),
+        cmocka_unit_test(aes_blocks), cmocka_unit_test(aes_modes), cmocka_unit_test(cmac),
         cmocka_unit_test(keywrap),
     };
 

@@ -12,10 +12,10 @@
 #include "mutate.h"
 #include "proto/dhcp.h"
 
-#define NET 0xC0A80300u /* 192.168.3.0 */
+#define NET    0xC0A80300u /* 192.168.3.0 */
 #define SERVER (NET + 1)
-#define FIRST (NET + 112)
-#define BCAST 0xFFFFFFFFu
+#define FIRST  (NET + 112)
+#define BCAST  0xFFFFFFFFu
 
 enum { DISCOVER = 1, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM };
 
@@ -33,8 +33,12 @@ typedef struct message {
     uint16_t flags;
 } message;
 
-static const at_dhcps_config config = { .server = SERVER, .first = FIRST, .last = FIRST + 3,
-                                        .netmask = 0xFFFFFF00, .router = SERVER, .dns = SERVER,
+static const at_dhcps_config config = { .server = SERVER,
+                                        .first = FIRST,
+                                        .last = FIRST + 3,
+                                        .netmask = 0xFFFFFF00,
+                                        .router = SERVER,
+                                        .dns = SERVER,
                                         .lease_s = 7200 };
 
 static void start(world *w)
@@ -72,7 +76,10 @@ static size_t build(const message *m, uint8_t *out, size_t room)
         at_put(&b, "\x36\x04", 2);
         at_put32(&b, m->server_id);
     }
-    at_put(&b, "\x0C\x03" "esp\xFF", 6);
+    at_put(&b,
+           "\x0C\x03"
+           "esp\xFF",
+           6);
     return at_built(&b);
 }
 
@@ -116,8 +123,9 @@ static void join(world *w, uint8_t station, uint32_t expected)
 {
     assert_int_equal(say(w, DISCOVER, station), AT_DHCPS_OFFERED);
     assert_int_equal(w->result.ip, expected);
-    assert_int_equal(send(w, (message){ REQUEST, station, .requested = expected,
-                                        .server_id = SERVER }), AT_DHCPS_BOUND);
+    assert_int_equal(
+        send(w, (message){ REQUEST, station, .requested = expected, .server_id = SERVER }),
+        AT_DHCPS_BOUND);
     assert_int_equal(w->result.ip, expected);
 }
 
@@ -136,8 +144,9 @@ static void the_usual_exchange(void **state)
     assert_int_equal(w.result.to_ip, FIRST);
     assert_memory_equal(w.result.to_mac, mac, 6);
     assert_int_equal(at_dhcps_address_of(&w.server, w.now, mac), 0);
-    assert_int_equal(send(&w, (message){ REQUEST, 1, .requested = FIRST, .server_id = SERVER,
-                                         .flags = 0x8000 }), AT_DHCPS_BOUND);
+    assert_int_equal(
+        send(&w, (message){ REQUEST, 1, .requested = FIRST, .server_id = SERVER, .flags = 0x8000 }),
+        AT_DHCPS_BOUND);
     assert_int_equal(option(&w, 53), ACK);
     assert_int_equal(option(&w, 51), 7200);
     assert_int_equal(option(&w, 58), 3600);
@@ -196,10 +205,10 @@ static void refusals(void **state)
     assert_int_equal(send(&w, (message){ REQUEST, 1, .requested = FIRST + 1 }), AT_DHCPS_REFUSED);
     assert_int_equal(send(&w, (message){ REQUEST, 1, .requested = FIRST }), AT_DHCPS_RENEWED);
     /* Selecting: not what was offered; never offered. */
-    assert_int_equal(send(&w, (message){ REQUEST, 1, .requested = FIRST + 1,
-                                         .server_id = SERVER }), AT_DHCPS_REFUSED);
-    assert_int_equal(send(&w, (message){ REQUEST, 2, .requested = FIRST + 1,
-                                         .server_id = SERVER }), AT_DHCPS_REFUSED);
+    assert_int_equal(send(&w, (message){ REQUEST, 1, .requested = FIRST + 1, .server_id = SERVER }),
+                     AT_DHCPS_REFUSED);
+    assert_int_equal(send(&w, (message){ REQUEST, 2, .requested = FIRST + 1, .server_id = SERVER }),
+                     AT_DHCPS_REFUSED);
     /* Renewing: another's, off the net, outside the pool. */
     assert_int_equal(send(&w, (message){ REQUEST, 2, .ciaddr = FIRST }), AT_DHCPS_REFUSED);
     assert_int_equal(send(&w, (message){ REQUEST, 2, .ciaddr = 0x0A000001 }), AT_DHCPS_REFUSED);

@@ -12,9 +12,11 @@
 #include "mutate.h"
 #include "proto/dns.h"
 
-#define QUERY                                                                                      \
-    "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"                                             \
-    "\x03www\x07" "Example\x03" "org\x00\x00\x01\x00\x01"
+#define QUERY                                          \
+    "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" \
+    "\x03www\x07"                                      \
+    "Example\x03"                                      \
+    "org\x00\x00\x01\x00\x01"
 
 static const uint8_t query[] = QUERY;
 #define QUERY_LEN (sizeof query - 1)
@@ -23,7 +25,9 @@ static void a_query_and_its_answer(void **state)
 {
     static const uint8_t expected[] =
         "\x12\x34\x85\x80\x00\x01\x00\x02\x00\x00\x00\x00"
-        "\x03www\x07" "Example\x03" "org\x00\x00\x01\x00\x01"
+        "\x03www\x07"
+        "Example\x03"
+        "org\x00\x00\x01\x00\x01"
         "\xC0\x0C\x00\x01\x00\x01\x00\x00\x00\x3C\x00\x04\xC0\xA8\x03\x66"
         "\xC0\x0C\x00\x01\x00\x01\x00\x00\x00\x3C\x00\x04\xC0\xA8\x03\x67";
     const uint32_t addresses[] = { 0xC0A80366, 0xC0A80367 };
@@ -117,8 +121,12 @@ static void names(void **state)
     assert_false(reads("\1.\0", 3, 0, "", 3));
     assert_false(reads("\1\0\0", 3, 0, "", 3));
     assert_false(reads("\1 \0", 3, 0, "", 3));
-    assert_false(reads("\x41" "a\0", 3, 0, "", 3)); /* reserved label types */
-    assert_false(reads("\x81" "a\0", 3, 0, "", 3));
+    assert_false(reads("\x41"
+                       "a\0",
+                       3, 0, "", 3)); /* reserved label types */
+    assert_false(reads("\x81"
+                       "a\0",
+                       3, 0, "", 3));
     assert_false(reads("", 0, 0, "", 0));
     /* 253 characters are the most, as 126 labels of one and one of one. */
     for (size_t i = 0; i < sizeof longest; i += 2) {

@@ -29,8 +29,16 @@ static at_mgmt sample(at_mgmt_type type)
         break;
     case AT_MGMT_BEACON:
         m.beacon.token = 7;
-        m.beacon.bss = (at_bss){ { 2, 0, 0, 0, 0, 9 }, { 32, "01234567890123456789012345678901" },
-                                 6, -61, AT_AUTH_WPA2_PSK, AT_CIPHER_CCMP, AT_CIPHER_TKIP, 7, 1, 1,
+        m.beacon.bss = (at_bss){ { 2, 0, 0, 0, 0, 9 },
+                                 { 32, "01234567890123456789012345678901" },
+                                 6,
+                                 -61,
+                                 AT_AUTH_WPA2_PSK,
+                                 AT_CIPHER_CCMP,
+                                 AT_CIPHER_TKIP,
+                                 7,
+                                 1,
+                                 1,
                                  "CN" };
         break;
     case AT_MGMT_SCAN_DONE: m.scan_done.token = 9; break;
@@ -84,11 +92,11 @@ static void out_of_range(void **state)
     at_mgmt m;
 
     (void)state;
-#define REFUSED(kind, change)                                                                      \
-    do {                                                                                           \
-        m = sample(kind);                                                                          \
-        change;                                                                                    \
-        assert_int_equal(at_mgmt_encode(&m, frame, sizeof frame), 0);                              \
+#define REFUSED(kind, change)                                         \
+    do {                                                              \
+        m = sample(kind);                                             \
+        change;                                                       \
+        assert_int_equal(at_mgmt_encode(&m, frame, sizeof frame), 0); \
     } while (0)
     REFUSED(AT_MGMT_SCAN, m.type = (at_mgmt_type)0);
     REFUSED(AT_MGMT_SCAN, m.type = (at_mgmt_type)(AT_MGMT_BEACON_LOST + 1));

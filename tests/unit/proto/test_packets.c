@@ -19,7 +19,7 @@
 
 #define STATION 0xC0A80370u
 #define GATEWAY 0xC0A80301u
-#define ALIAS 0x7F000001u
+#define ALIAS   0x7F000001u
 
 static size_t udp_packet(uint8_t *packet, size_t room, const char *text)
 {
@@ -33,8 +33,9 @@ static size_t udp_packet(uint8_t *packet, size_t room, const char *text)
 static size_t tcp_packet(uint8_t *packet, uint8_t flags, const char *text)
 {
     size_t len = AT_TCP_HEADER + strlen(text);
-    const at_ipv4 ip = { .from = STATION, .to = GATEWAY, .ttl = 64, .protocol = AT_IPPROTO_TCP,
-                         .payload_len = len };
+    const at_ipv4 ip = {
+        .from = STATION, .to = GATEWAY, .ttl = 64, .protocol = AT_IPPROTO_TCP, .payload_len = len
+    };
     at_builder b = at_builder_of(packet + AT_IPV4_HEADER, len);
     uint16_t checksum;
 
@@ -58,8 +59,9 @@ static size_t tcp_packet(uint8_t *packet, uint8_t flags, const char *text)
 static size_t echo_packet(uint8_t *packet, const char *text)
 {
     size_t len = AT_ICMP_HEADER + strlen(text);
-    const at_ipv4 ip = { .from = STATION, .to = GATEWAY, .ttl = 64, .protocol = AT_IPPROTO_ICMP,
-                         .payload_len = len };
+    const at_ipv4 ip = {
+        .from = STATION, .to = GATEWAY, .ttl = 64, .protocol = AT_IPPROTO_ICMP, .payload_len = len
+    };
     uint8_t *icmp = packet + AT_IPV4_HEADER;
     uint16_t checksum;
 
@@ -141,8 +143,14 @@ static void checksums(void **state)
 
 static void ipv4(void **state)
 {
-    const at_ipv4 want = { .from = STATION, .to = GATEWAY, .protocol = 99, .ttl = 3, .tos = 4,
-                           .id = 5, .fragment_offset = 1480, .more_fragments = true,
+    const at_ipv4 want = { .from = STATION,
+                           .to = GATEWAY,
+                           .protocol = 99,
+                           .ttl = 3,
+                           .tos = 4,
+                           .id = 5,
+                           .fragment_offset = 1480,
+                           .more_fragments = true,
                            .payload_len = 6 };
     uint8_t packet[64];
     at_ipv4 got;
@@ -328,24 +336,28 @@ static void unreachable(void **state)
     at_ipv4 ip;
 
     (void)state;
-    assert_int_equal(at_icmp_unreachable(AT_ICMP_PORT_UNREACHABLE, GATEWAY, packet, len, answer,
-                                         sizeof answer), 20 + 8 + 28);
+    assert_int_equal(
+        at_icmp_unreachable(AT_ICMP_PORT_UNREACHABLE, GATEWAY, packet, len, answer, sizeof answer),
+        20 + 8 + 28);
     assert_true(at_ipv4_parse(&ip, answer, 56));
     assert_int_equal(ip.to, STATION);
     assert_memory_equal(ip.payload, "\x03\x03", 2);
     assert_memory_equal(ip.payload + 8, packet, 28);
     assert_int_equal(at_checksum_end(at_checksum_add(0, ip.payload, ip.payload_len)), 0);
-    assert_int_equal(at_icmp_unreachable(AT_ICMP_PORT_UNREACHABLE, GATEWAY, packet, len, answer,
-                                         55), 0);
+    assert_int_equal(
+        at_icmp_unreachable(AT_ICMP_PORT_UNREACHABLE, GATEWAY, packet, len, answer, 55), 0);
     /* Never about an error. */
-    assert_int_equal(at_icmp_unreachable(AT_ICMP_HOST_UNREACHABLE, GATEWAY, answer, 56, packet,
-                                         sizeof packet), 0);
+    assert_int_equal(
+        at_icmp_unreachable(AT_ICMP_HOST_UNREACHABLE, GATEWAY, answer, 56, packet, sizeof packet),
+        0);
     len = echo_packet(packet, "");
-    assert_int_equal(at_icmp_unreachable(AT_ICMP_ADMIN_PROHIBITED, GATEWAY, packet, len, answer,
-                                         sizeof answer), 56);
+    assert_int_equal(
+        at_icmp_unreachable(AT_ICMP_ADMIN_PROHIBITED, GATEWAY, packet, len, answer, sizeof answer),
+        56);
     assert_true(at_ipv4_rewrite(packet, len, AT_IPV4_TO, 0xE0000001));
-    assert_int_equal(at_icmp_unreachable(AT_ICMP_ADMIN_PROHIBITED, GATEWAY, packet, len, answer,
-                                         sizeof answer), 0);
+    assert_int_equal(
+        at_icmp_unreachable(AT_ICMP_ADMIN_PROHIBITED, GATEWAY, packet, len, answer, sizeof answer),
+        0);
 }
 
 static void repair_header(uint8_t *packet, size_t len)
