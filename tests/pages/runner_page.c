@@ -380,6 +380,8 @@ static void at_line(parser *ps, span s)
         line_step(ps, STEP_SEND, behind(s, 1), false);
     else if (s.at[0] == '<')
         line_step(ps, STEP_EXPECT, behind(s, 1), false);
+    else if (equals(s, "."))
+        add_step(ps, STEP_QUIET);
     else if (s.at[0] == '~')
         time_step(ps, behind(s, 1));
     else if (s.at[0] == '=')
@@ -389,7 +391,7 @@ static void at_line(parser *ps, span s)
     else if (s.at[0] == '!')
         fault_step(ps, behind(s, 1));
     else
-        wrong(ps, "no step: lines begin with > >| < <| <? ~ = @ ! or #");
+        wrong(ps, "no step: lines begin with > >| < <| <? . ~ = @ ! or #");
 }
 
 static void block_text(parser *ps, span s)

@@ -214,6 +214,11 @@ static void play_step(play *p, const step *s)
     case STEP_EXPECT: run_until(p, expect_over, s); break;
     case STEP_FILL: play_fill(p, s); break;
     case STEP_DRAIN: play_drain(p, s); break;
+    case STEP_QUIET:
+        play_settle(p);
+        if (bench_output(p->b)->len > 0)
+            play_fail(p, "output at a moment of silence");
+        break;
     case STEP_TIME: play_time(p, s); break;
     case STEP_PEER:
         peers_give(p, s);

@@ -36,7 +36,7 @@ static void assert_data(const step *s, step_kind kind, const char *data)
 static void at_lines(void **state)
 {
     page *p = parse("prose > is no step\n### One\n```at\n> AT\n< OK\n<\n>| +++\n<| a\\x00\\r\\n\\\\\n"
-                    "# a comment\n\n~ 20ms\n~ 3s\n~ 2min\n<? +X:{int}\n>fill 10 7\n<drain 11 8\n```\n",
+                    "# a comment\n\n~ 20ms\n~ 3s\n~ 2min\n.\n<? +X:{int}\n>fill 10 7\n<drain 11 8\n```\n",
                     NULL);
     const step *s = steps_of(p);
 
@@ -56,6 +56,8 @@ static void at_lines(void **state)
     assert_int_equal(s->us, 3000000);
     s = s->next;
     assert_int_equal(s->us, 120000000);
+    s = s->next;
+    assert_int_equal(s->kind, STEP_QUIET);
     s = s->next;
     assert_data(s, STEP_EXPECT, "+X:{int}\r\n");
     assert_true(s->fields);
