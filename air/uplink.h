@@ -43,6 +43,8 @@ typedef struct at_resolver {
      * raw answer, or with len 0: no resolver, no answer. */
     void (*query)(void *ctx, const uint8_t *query, size_t len,
                   void (*answer)(void *arg, const uint8_t *data, size_t len), void *arg);
+    /* Forgets the query that was given this arg; its answer will not run. */
+    void (*cancel)(void *ctx, void *arg);
 } at_resolver;
 
 #endif

@@ -155,6 +155,15 @@ static bool fail_unknown_key(world_parse *p, const char *name)
 
 /* ---- sections ---- */
 
+bool at_world_name_ok(const char *name)
+{
+    for (; *name != '\0'; name++) {
+        if ((unsigned char)*name < 0x20 || *name == '"' || *name == '\\' || *name == 0x7F)
+            return false;
+    }
+    return true;
+}
+
 static bool open_section(world_parse *p)
 {
     char word[16];
@@ -182,6 +191,9 @@ static bool open_section(world_parse *p)
     if (strlen(name) >= AT_WORLD_NAME)
         return world_fail(p, p->ini.line, "name of more than %u bytes in [%.40s]",
                           AT_WORLD_NAME - 1, text);
+    if (!at_world_name_ok(name))
+        return world_fail(p, p->ini.line, "quotes, backslashes and control characters cannot be in "
+                          "a name");
     return p->section->open(p, name);
 }
 

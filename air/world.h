@@ -90,6 +90,8 @@ void at_world_default(at_world *world);
 /* The names of kinds and modes as world files write them; "?" out of range. */
 const char *at_fault_kind_name(at_fault_kind kind);
 const char *at_world_auth_name(unsigned auth);
+/* A section's name goes into JSON as it is: no quotes, backslashes or control characters. */
+bool at_world_name_ok(const char *name);
 /* "half_open" or "half-open" ...: false when there is no such kind. */
 bool at_fault_kind_parse(const char *text, at_fault_kind *kind);
 /* Starts from the default world; the first [ap ...] section replaces its access points, the first

@@ -183,11 +183,24 @@ static void query(void *ctx, const uint8_t *data, size_t len,
     at_timer_in(r->loop, &q->timer, 0);
 }
 
+static void cancel(void *ctx, void *arg)
+{
+    lx_resolver *r = ctx;
+
+    for (lx_query *q = r->first; q != NULL; q = q->next) {
+        if (q->arg == arg) {
+            forget(q);
+            at_free(r->heap, q);
+            return;
+        }
+    }
+}
+
 void lx_resolver_init(lx_resolver *r, at_loop *loop, lx_poller *poller, at_heap *heap,
                       const char *path)
 {
     *r = (lx_resolver){
-        .resolver = { .ctx = r, .query = query },
+        .resolver = { .ctx = r, .query = query, .cancel = cancel },
         .loop = loop,
         .poller = poller,
         .heap = heap,

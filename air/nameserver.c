@@ -1,0 +1,176 @@
+/* The DNS answerer at the gateway's port 53.
+ *
+ * The world file's names come first, the names of its hosts with them; a name that has only an
+ * address of the other family is answered with no records, as a real server does. Other names go to the
+ * computer's resolver, as the raw query, when there is an uplink and the policy is open. Without
+ * that, or when the resolver has no answer, the answer is SERVFAIL at once, and the log says which
+ * name: a module must not wait for a time-out to learn that nobody knows.
+ *
+ * A query that is with the resolver belongs to its port, and ends with the membership.
+ */
+#include "air/air_priv.h"
+
+#include <string.h>
+
+#include "core/bytes.h"
+
+#define TTL_S 60u
+#define ANSWERS_MAX 8u
+
+static void reply(at_air_port *port, uint32_t to, uint16_t to_port, const uint8_t *data, size_t len)
+{
+    at_ipv4 ip = { .from = port->ap->def->gateway, .to = to, .ttl = 64 };
+    at_udp udp = { .from_port = AT_DNS_PORT, .to_port = to_port, .data = data, .data_len = len };
+
+    if (len > 0)
+        air_send_udp(port, port->mac, &ip, &udp);
+}
+
+static void reply_empty(at_air_port *port, uint32_t to, uint16_t to_port,
+                        const at_dns_query *query, at_dns_rcode rcode)
+{
+    uint8_t out[AT_DNS_UDP_MAX];
+
+    reply(port, to, to_port, out, at_dns_answer_empty(query, rcode, out, sizeof out));
+}
+
+/* ---- names of the world ---- */
+
+typedef struct found {
+    bool known; /* the name exists, perhaps in the other family */
+    size_t v4_count, v6_count;
+    uint32_t v4[ANSWERS_MAX];
+    uint8_t v6[ANSWERS_MAX][16];
+} found;
+
+static void look_up(const at_world *world, const char *name, found *f)
+{
+    for (uint32_t i = 0; i < world->name_count; i++) {
+        const at_world_name *entry = &world->names[i];
+
+        if (!at_dns_name_equal(entry->name, name))
+            continue;
+        f->known = true;
+        if (entry->len == 4 && f->v4_count < ANSWERS_MAX) {
+            at_reader r = at_reader_of(entry->address, 4);
+
+            f->v4[f->v4_count++] = at_get32(&r);
+        } else if (entry->len == 16 && f->v6_count < ANSWERS_MAX) {
+            memcpy(f->v6[f->v6_count++], entry->address, 16);
+        }
+    }
+    for (uint32_t i = 0; i < world->host_count && !f->known; i++) {
+        if (at_dns_name_equal(world->hosts[i].name, name)) {
+            f->known = true;
+            f->v4[f->v4_count++] = world->hosts[i].address;
+        }
+    }
+}
+
+static size_t answer_from(const at_dns_query *query, const found *f, uint8_t *out, size_t room)
+{
+    if (query->type == AT_DNS_TYPE_AAAA && f->v6_count > 0)
+        return at_dns_answer_aaaa(query, f->v6, f->v6_count, TTL_S, out, room);
+    if ((query->type == AT_DNS_TYPE_A || query->type == AT_DNS_TYPE_ANY) && f->v4_count > 0)
+        return at_dns_answer_a(query, f->v4, f->v4_count, TTL_S, out, room);
+    return at_dns_answer_empty(query, AT_DNS_OK, out, room);
+}
+
+/* ---- other names ---- */
+
+static void unlink_query(air_query *query)
+{
+    air_query **link = &query->air->queries;
+
+    while (*link != query)
+        link = &(*link)->next;
+    *link = query->next;
+    query->air->query_count--;
+}
+
+static void resolver_answered(void *arg, const uint8_t *data, size_t len)
+{
+    air_query *query = arg;
+    at_air *air = query->air;
+
+    unlink_query(query);
+    if (len > 0) {
+        reply(query->port, query->from, query->from_port, data, len);
+    } else {
+        at_log(air->config.log, AT_LOG_WARN, "air", "DNS: the computer's resolver has no answer for %s",
+               query->query.name);
+        reply_empty(query->port, query->from, query->from_port, &query->query, AT_DNS_SERVFAIL);
+    }
+    at_free(air->config.heap, query);
+}
+
+static bool forward(at_air_port *port, const at_ipv4 *ip, const at_udp *udp,
+                    const at_dns_query *parsed)
+{
+    at_air *air = port->air;
+    const at_resolver *resolver = air->config.resolver;
+    air_query *query;
+
+    if (resolver == NULL || !air_has_uplink(port->ap) || air->config.policy != AT_POLICY_OPEN ||
+        air->query_count >= AIR_QUERIES_MAX)
+        return false;
+    query = at_alloc(air->config.heap, sizeof *query);
+    if (query == NULL)
+        return false;
+    *query = (air_query){ .next = air->queries, .air = air, .port = port, .from = ip->from,
+                          .to = ip->to, .from_port = udp->from_port, .query = *parsed };
+    air->queries = query;
+    air->query_count++;
+    resolver->query(resolver->ctx, udp->data, udp->data_len, resolver_answered, query);
+    return true;
+}
+
+void air_dns_cancel(at_air_port *port)
+{
+    at_air *air = port->air;
+    const at_resolver *resolver = air->config.resolver;
+    air_query *next;
+
+    for (air_query *query = air->queries; query != NULL; query = next) {
+        next = query->next;
+        if (query->port != port)
+            continue;
+        resolver->cancel(resolver->ctx, query);
+        unlink_query(query);
+        at_free(air->config.heap, query);
+    }
+}
+
+void air_dns_input(at_air_port *port, const at_ipv4 *ip, const at_udp *udp)
+{
+    at_air *air = port->air;
+    uint8_t out[AT_DNS_UDP_MAX];
+    at_dns_query query;
+    found f = { .known = false };
+
+    if (port->ap->effects.kinds[AT_FAULT_NO_DNS])
+        return;
+    switch (at_dns_parse_query(&query, udp->data, udp->data_len)) {
+    case AT_OK:
+        break;
+    case AT_ERR_UNSUPPORTED:
+        reply_empty(port, ip->from, udp->from_port, &query, AT_DNS_NOT_IMPLEMENTED);
+        return;
+    case AT_ERR_INVALID:
+        reply_empty(port, ip->from, udp->from_port, &query, AT_DNS_FORMAT_ERROR);
+        return;
+    default:
+        air->counters.invalid++;
+        return;
+    }
+    look_up(&air->world, query.name, &f);
+    if (f.known) {
+        reply(port, ip->from, udp->from_port, out, answer_from(&query, &f, out, sizeof out));
+        return;
+    }
+    if (forward(port, ip, udp, &query))
+        return;
+    at_log(air->config.log, AT_LOG_WARN, "air",
+           "DNS: %s is not in [names], and there is no resolver to ask", query.name);
+    reply_empty(port, ip->from, udp->from_port, &query, AT_DNS_SERVFAIL);
+}

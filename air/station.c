@@ -1,0 +1,525 @@
+/* A radio and its access point: scan, authentication, association, handshake, leaving.
+ *
+ *     IDLE ─AUTH─► AUTHENTICATED ─ASSOC─► (ASSOCIATING: join_ms) ─► HANDSHAKE ─► JOINED
+ *                                                  open network ──────────────────►┘
+ *
+ * The access point's view; the radio's station has its own machine (wifi/). Anything that does not fit
+ * the state is ignored, as an access point does; an AUTH starts over from any state. Leaving ends
+ * everything the membership had: held frames, DNS queries, forwards, the uplink, the keys.
+ *
+ * The handshake's messages are sent again each second, four times in all; without an answer, or at
+ * once after a wrong MIC (another passphrase), the station is thrown out with reason 15. A real access
+ * point also lets a wrong MIC run into the time-out; saying so at once costs nobody four seconds.
+ *
+ * SAE, WEP, WAPI, OWE and 802.1X are shown in scans but cannot be joined yet: authentication or
+ * association is refused with a status, and the log says why.
+ */
+#include "air/air_priv.h"
+
+#include <string.h>
+
+#include "core/bytes.h"
+
+#define HANDSHAKE_RETRY_US 1000000u
+#define HANDSHAKE_TRIES 4u
+#define SCAN_CHANNELS 13u /* what a scan of all channels visits */
+
+static const char *const state_names[AIR_STATES] = {
+    [AIR_IDLE] = "idle",
+    [AIR_AUTHENTICATED] = "authenticated",
+    [AIR_ASSOCIATING] = "associating",
+    [AIR_HANDSHAKE] = "handshake",
+    [AIR_JOINED] = "joined",
+};
+
+const char *air_state_name(air_state state)
+{
+    return (unsigned)state < AIR_STATES ? state_names[state] : "?";
+}
+
+static void tell(at_air_port *port, const char *what, const char *detail)
+{
+    char mac[18];
+
+    at_format_mac(mac, port->mac);
+    at_log(port->air->config.log, AT_LOG_INFO, "air", "%s %s %s%s%s", mac, what,
+           port->ap != NULL ? port->ap->def->name : "", detail[0] != '\0' ? ": " : "", detail);
+}
+
+/* ---- membership ---- */
+
+void air_set_state(at_air_port *port, air_state state)
+{
+    bool was_joined = port->state == AIR_JOINED, joins = state == AIR_JOINED;
+    char mac[18];
+
+    if (port->state == state)
+        return;
+    at_format_mac(mac, port->mac);
+    at_log(port->air->config.log, AT_LOG_DEBUG, "air", "%s %s: %s -> %s", mac,
+           port->ap != NULL ? port->ap->def->name : "-", air_state_name(port->state),
+           air_state_name(state));
+    port->state = state;
+    if (was_joined != joins && !port->wired)
+        air_event(port->air, "station", "\"mac\":\"%s\",\"ap\":\"%s\",\"joined\":%s", mac,
+                  port->ap->def->name, joins ? "true" : "false");
+}
+
+void air_enter(at_air_port *port, air_ap *ap)
+{
+    at_air_port **link = &ap->members;
+
+    while (*link != NULL)
+        link = &(*link)->next_member;
+    *link = port;
+    port->next_member = NULL;
+    port->ap = ap;
+    if (port->wired)
+        air_set_state(port, AIR_JOINED);
+}
+
+void air_leave(at_air_port *port)
+{
+    at_air *air = port->air;
+    at_air_port **link;
+
+    if (port->ap == NULL)
+        return;
+    air_learn_ip(port, 0);
+    air_dns_cancel(port);
+    air_uplink_close(port);
+    air_aliases_free(&port->aliases, air->config.heap);
+    air_pipes_flush(port);
+    at_timer_stop(air->config.loop, &port->timer);
+    at_eapol_clear(&port->eapol);
+    if (port->state >= AIR_ASSOCIATING && !port->wired)
+        port->ap->associated--;
+    air_set_state(port, AIR_IDLE);
+    for (link = &port->ap->members; *link != port; link = &(*link)->next_member)
+        ;
+    *link = port->next_member;
+    port->ap = NULL;
+}
+
+void air_learn_ip(at_air_port *port, uint32_t ip)
+{
+    if (port->ip == ip)
+        return;
+    air_forwards_close(port);
+    port->ip = ip;
+    if (ip != 0)
+        air_forwards_open(port);
+}
+
+/* ---- frames to the radio ---- */
+
+static void send_mgmt(at_air_port *port, const uint8_t from[6], at_mgmt *m)
+{
+    uint8_t frame[AT_MGMT_FRAME_MAX];
+    size_t len;
+
+    memcpy(m->from, from, 6);
+    memcpy(m->to, port->mac, 6);
+    len = at_mgmt_encode(m, frame, sizeof frame);
+    if (len > 0)
+        air_deliver(port, frame, len);
+}
+
+static void send_deauth(at_air_port *port, const air_ap *ap, uint16_t reason)
+{
+    at_mgmt m = { .type = AT_MGMT_DEAUTH, .deauth = { .reason = reason } };
+
+    send_mgmt(port, ap->def->bssid, &m);
+}
+
+void air_deauth(at_air_port *port, uint16_t reason)
+{
+    air_ap *ap = port->ap;
+
+    air_leave(port);
+    port->heard = NULL;
+    send_deauth(port, ap, reason);
+}
+
+void air_not_associated(at_air_port *port)
+{
+    air_ap *ap = port->heard;
+
+    if (ap == NULL || !ap->on)
+        return;
+    port->heard = NULL;
+    at_timer_stop(port->air->config.loop, &port->beacon_timer);
+    send_deauth(port, ap, AIR_REASON_NOT_ASSOCIATED);
+}
+
+void air_tell_quality(at_air_port *port)
+{
+    at_mgmt m = { .type = AT_MGMT_QUALITY, .quality = { .rssi = port->ap->rssi } };
+
+    send_mgmt(port, port->ap->def->bssid, &m);
+}
+
+static void beacon_lost(void *arg)
+{
+    at_air_port *port = arg;
+    at_mgmt m = { .type = AT_MGMT_BEACON_LOST };
+    const air_ap *ap = port->heard;
+
+    port->heard = NULL;
+    if (ap != NULL)
+        send_mgmt(port, ap->def->bssid, &m);
+}
+
+/* ---- scan ---- */
+
+static uint8_t pairwise_of(uint8_t auth)
+{
+    switch (auth) {
+    case AT_AUTH_OPEN:
+        return AT_CIPHER_NONE;
+    case AT_AUTH_WEP:
+        return AT_CIPHER_WEP40;
+    case AT_AUTH_WPA_PSK:
+        return AT_CIPHER_TKIP;
+    case AT_AUTH_WPA_WPA2_PSK:
+        return AT_CIPHER_TKIP_CCMP;
+    case AT_AUTH_WAPI_PSK:
+        return AT_CIPHER_UNKNOWN; /* SMS4 is not among those of CWLAP */
+    default:
+        return AT_CIPHER_CCMP;
+    }
+}
+
+static void send_beacon(at_air_port *port, const air_ap *ap, bool with_ssid)
+{
+    at_mgmt m = { .type = AT_MGMT_BEACON, .beacon = { .token = port->scan_token } };
+    at_bss *bss = &m.beacon.bss;
+
+    memcpy(bss->bssid, ap->def->bssid, 6);
+    if (with_ssid)
+        bss->ssid = ap->def->ssid;
+    bss->channel = ap->def->channel;
+    bss->rssi = ap->rssi;
+    bss->auth = ap->def->auth;
+    bss->pairwise = pairwise_of(bss->auth);
+    bss->group = bss->pairwise == AT_CIPHER_TKIP_CCMP ? AT_CIPHER_TKIP : bss->pairwise;
+    bss->protocols = ap->def->protocols;
+    bss->pmf = ap->def->auth == AT_AUTH_OPEN ? 0 : ap->def->pmf;
+    bss->wps = ap->def->wps;
+    memcpy(bss->country, ap->def->country, sizeof bss->country);
+    send_mgmt(port, ap->def->bssid, &m);
+}
+
+static bool same_ssid(const at_ssid *a, const at_ssid *b)
+{
+    return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
+}
+
+static void scan_result(at_air_port *port, const air_ap *ap)
+{
+    bool directed = port->scan_ssid.len > 0 && !port->scan_passive;
+    bool match = same_ssid(&port->scan_ssid, &ap->def->ssid);
+
+    if (!ap->on || (port->scan_channel != 0 && port->scan_channel != ap->def->channel))
+        return;
+    /* A hidden one shows its SSID only to a probe that names it. */
+    if (port->scan_ssid.len > 0 && !match)
+        return;
+    if (ap->def->hidden && port->scan_ssid.len > 0 && !directed)
+        return;
+    send_beacon(port, ap, !ap->def->hidden || directed);
+}
+
+static void scan_finish(void *arg)
+{
+    at_air_port *port = arg;
+    at_air *air = port->air;
+    at_mgmt m = { .type = AT_MGMT_SCAN_DONE, .scan_done = { .token = port->scan_token } };
+
+    for (uint32_t i = 0; i < air->world.ap_count; i++)
+        scan_result(port, &air->aps[i]);
+    send_mgmt(port, air->aps[0].def->bssid, &m);
+}
+
+static void scan_start(at_air_port *port, const at_mgmt *m)
+{
+    at_air *air = port->air;
+    uint64_t channels = m->scan.channel == 0 ? SCAN_CHANNELS : 1;
+
+    if (port->ap == NULL) /* the answers go to whoever asks */
+        memcpy(port->mac, m->from, 6);
+    port->scan_token = m->scan.token; /* a new scan ends the one before */
+    port->scan_channel = m->scan.channel;
+    port->scan_passive = m->scan.passive;
+    port->scan_ssid = m->scan.ssid;
+    if (air->world.scan_ms == 0)
+        scan_finish(port);
+    else
+        at_timer_in(air->config.loop, &port->scan_timer, air->world.scan_ms * channels * 1000u);
+}
+
+/* ---- handshake ---- */
+
+/* 4096 rounds of PBKDF2 take 2 ms, so access points with one SSID and passphrase share the result. */
+static bool prepare_pmk(air_ap *ap)
+{
+    at_air *air = ap->air;
+
+    for (uint32_t i = 0; i < air->world.ap_count && !ap->pmk_ready; i++) {
+        const air_ap *other = &air->aps[i];
+
+        if (other->pmk_ready && same_ssid(&other->def->ssid, &ap->def->ssid) &&
+            strcmp(other->def->password, ap->def->password) == 0) {
+            memcpy(ap->pmk, other->pmk, sizeof ap->pmk);
+            ap->pmk_ready = true;
+        }
+    }
+    if (!ap->pmk_ready)
+        ap->pmk_ready = at_pmk_from_passphrase(ap->def->password, ap->def->ssid.bytes,
+                                               ap->def->ssid.len, ap->pmk);
+    return ap->pmk_ready;
+}
+
+static void send_eapol(at_air_port *port, const uint8_t *frame, size_t len)
+{
+    if (len > 0 && !port->ap->effects.kinds[AT_FAULT_NO_EAPOL])
+        air_deliver(port, frame, len);
+}
+
+static void start_handshake(at_air_port *port)
+{
+    at_air *air = port->air;
+    air_ap *ap = port->ap;
+    uint8_t frame[AT_EAPOL_FRAME_MAX], nonce[AT_NONCE_LEN];
+    size_t len;
+
+    air_set_state(port, AIR_HANDSHAKE);
+    air->config.random->fill(air->config.random->ctx, nonce, sizeof nonce);
+    len = at_eapol_start_authenticator(&port->eapol, ap->def->bssid, port->mac, ap->pmk, nonce,
+                                       ap->gtk, frame);
+    port->tries = 1;
+    at_timer_in(air->config.loop, &port->timer, HANDSHAKE_RETRY_US);
+    send_eapol(port, frame, len);
+}
+
+static void joined(at_air_port *port)
+{
+    at_timer_stop(port->air->config.loop, &port->timer);
+    air_set_state(port, AIR_JOINED);
+    tell(port, "joined", "");
+}
+
+static void handshake_timeout(at_air_port *port)
+{
+    uint8_t frame[AT_EAPOL_FRAME_MAX];
+
+    if (port->tries++ < HANDSHAKE_TRIES) {
+        at_timer_in(port->air->config.loop, &port->timer, HANDSHAKE_RETRY_US);
+        send_eapol(port, frame, at_eapol_again(&port->eapol, frame));
+        return;
+    }
+    tell(port, "did not finish the handshake with", "reason 15");
+    air_deauth(port, AT_REASON_4WAY_TIMEOUT);
+}
+
+void air_eapol_input(at_air_port *port, const uint8_t *frame, size_t len)
+{
+    uint8_t reply[AT_EAPOL_FRAME_MAX];
+    size_t reply_len = 0;
+
+    if (port->state != AIR_HANDSHAKE && port->state != AIR_JOINED) {
+        port->air->counters.unjoined++;
+        return;
+    }
+    switch (at_eapol_input(&port->eapol, frame, len, reply, &reply_len)) {
+    case AT_EAPOL_IGNORED:
+        break;
+    case AT_EAPOL_REPLY:
+        port->tries = 1;
+        at_timer_in(port->air->config.loop, &port->timer, HANDSHAKE_RETRY_US);
+        send_eapol(port, reply, reply_len);
+        break;
+    case AT_EAPOL_DONE:
+        send_eapol(port, reply, reply_len);
+        if (port->state == AIR_HANDSHAKE)
+            joined(port);
+        break;
+    case AT_EAPOL_BAD_MIC:
+        if (port->state != AIR_HANDSHAKE)
+            break;
+        tell(port, "has another password than", "reason 15");
+        air_deauth(port, AT_REASON_4WAY_TIMEOUT);
+        break;
+    }
+}
+
+/* ---- authentication and association ---- */
+
+static void auth_input(at_air_port *port, const at_mgmt *m)
+{
+    at_air *air = port->air;
+    air_ap *ap = air_find_bssid(air, m->to);
+    at_mgmt answer = { .type = AT_MGMT_AUTH };
+
+    if (ap == NULL || m->auth.sequence != 1 || at_ether_is_multicast(m->from))
+        return;
+    air_leave(port);
+    port->heard = NULL;
+    at_timer_stop(air->config.loop, &port->beacon_timer);
+    memcpy(port->mac, m->from, 6);
+    answer.auth.algorithm = m->auth.algorithm;
+    answer.auth.sequence = 2;
+    if (m->auth.algorithm == AT_AUTH_ALG_OPEN) {
+        air_enter(port, ap);
+        air_set_state(port, AIR_AUTHENTICATED);
+    } else {
+        answer.auth.status = AT_STATUS_AUTH_ALGORITHM;
+        at_log(air->config.log, AT_LOG_WARN, "air",
+               "%s refuses authentication algorithm %u (SAE is not there yet)", ap->def->name,
+               (unsigned)m->auth.algorithm);
+    }
+    send_mgmt(port, ap->def->bssid, &answer);
+}
+
+/* Whether an access point of one mode takes a station that wants another. */
+static bool auth_fits(uint8_t ap, uint8_t wanted)
+{
+    bool wpa = wanted == AT_AUTH_WPA_PSK || wanted == AT_AUTH_WPA_WPA2_PSK;
+    bool wpa2 = wanted == AT_AUTH_WPA2_PSK || wanted == AT_AUTH_WPA_WPA2_PSK ||
+                wanted == AT_AUTH_WPA2_WPA3_PSK;
+
+    switch (ap) {
+    case AT_AUTH_OPEN:
+        return wanted == AT_AUTH_OPEN;
+    case AT_AUTH_WPA_PSK:
+        return wpa;
+    case AT_AUTH_WPA2_PSK:
+    case AT_AUTH_WPA2_WPA3_PSK: /* its WPA3 half needs SAE */
+        return wpa2;
+    case AT_AUTH_WPA_WPA2_PSK:
+        return wpa || wpa2;
+    default:
+        return false;
+    }
+}
+
+static uint16_t assoc_status(at_air_port *port, const at_mgmt *m)
+{
+    air_ap *ap = port->ap;
+    const char *why = NULL;
+    uint16_t status = AT_STATUS_OK;
+
+    if (!same_ssid(&m->assoc.ssid, &ap->def->ssid)) {
+        status = AT_STATUS_FAILURE;
+        why = "another SSID was asked for";
+    } else if (!auth_fits(ap->def->auth, m->assoc.auth)) {
+        status = AT_STATUS_INVALID_AKMP;
+        why = "the authentication mode does not fit, or is not there yet";
+    } else if (ap->def->auth != AT_AUTH_OPEN &&
+               (((ap->def->pmf & AT_PMF_REQUIRED) != 0 && m->assoc.pmf == 0) ||
+                ((m->assoc.pmf & AT_PMF_REQUIRED) != 0 && ap->def->pmf == 0))) {
+        status = AT_STATUS_PMF_POLICY;
+        why = "one end requires protected management frames, the other has none";
+    } else if (ap->associated >= ap->def->max_stations) {
+        status = AT_STATUS_AP_FULL;
+        why = "no room for another station";
+    } else if (ap->def->auth != AT_AUTH_OPEN && !prepare_pmk(ap)) {
+        status = AT_STATUS_FAILURE;
+        why = "no key can be made of the password";
+    }
+    if (why != NULL)
+        tell(port, "is refused by", why);
+    return status;
+}
+
+static void finish_assoc(at_air_port *port)
+{
+    air_ap *ap = port->ap;
+    at_mgmt answer = { .type = AT_MGMT_ASSOC_ANSWER };
+
+    answer.assoc_answer.status = port->status;
+    answer.assoc_answer.aid = port->aid;
+    if (port->status != AT_STATUS_OK)
+        air_leave(port);
+    send_mgmt(port, ap->def->bssid, &answer);
+    if (port->status != AT_STATUS_OK)
+        return;
+    port->heard = ap;
+    if (ap->def->auth == AT_AUTH_OPEN)
+        joined(port);
+    else
+        start_handshake(port);
+}
+
+static void assoc_input(at_air_port *port, const at_mgmt *m)
+{
+    at_air *air = port->air;
+    air_ap *ap = port->ap;
+
+    if (ap == NULL || port->state != AIR_AUTHENTICATED || memcmp(m->to, ap->def->bssid, 6) != 0 ||
+        memcmp(m->from, port->mac, 6) != 0 || ap->effects.kinds[AT_FAULT_NO_ASSOC])
+        return;
+    port->status = assoc_status(port, m);
+    ap->associated++;
+    ap->last_aid = (uint16_t)(ap->last_aid % 2007u + 1u);
+    port->aid = port->status == AT_STATUS_OK ? ap->last_aid : 0;
+    air_set_state(port, AIR_ASSOCIATING);
+    if (air->world.join_ms == 0)
+        finish_assoc(port);
+    else
+        at_timer_in(air->config.loop, &port->timer, (uint64_t)air->world.join_ms * 1000u);
+}
+
+static void timer_fired(void *arg)
+{
+    at_air_port *port = arg;
+
+    if (port->state == AIR_ASSOCIATING)
+        finish_assoc(port);
+    else if (port->state == AIR_HANDSHAKE)
+        handshake_timeout(port);
+}
+
+static void deauth_input(at_air_port *port, const at_mgmt *m)
+{
+    if (port->ap == NULL || memcmp(m->to, port->ap->def->bssid, 6) != 0 ||
+        memcmp(m->from, port->mac, 6) != 0)
+        return;
+    tell(port, "left", "");
+    air_leave(port);
+    port->heard = NULL;
+}
+
+void air_mgmt_input(at_air_port *port, const uint8_t *frame, size_t len)
+{
+    at_mgmt m;
+
+    if (!at_mgmt_decode(&m, frame, len)) {
+        port->air->counters.invalid++;
+        return;
+    }
+    switch (m.type) {
+    case AT_MGMT_SCAN:
+        scan_start(port, &m);
+        break;
+    case AT_MGMT_AUTH:
+        auth_input(port, &m);
+        break;
+    case AT_MGMT_ASSOC:
+        assoc_input(port, &m);
+        break;
+    case AT_MGMT_DEAUTH:
+        deauth_input(port, &m);
+        break;
+    default: /* what only access points send */
+        port->air->counters.invalid++;
+        break;
+    }
+}
+
+void air_port_timers(at_air_port *port)
+{
+    at_timer_init(&port->timer, timer_fired, port);
+    at_timer_init(&port->beacon_timer, beacon_lost, port);
+    at_timer_init(&port->scan_timer, scan_finish, port);
+}

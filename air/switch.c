@@ -1,0 +1,169 @@
+/* The switch of an access point: members among themselves, the access point itself, and the uplink.
+ *
+ * A frame of a member goes to the member that has its destination, or to the access point, or to all
+ * when it is a group frame. Unknown destinations are not flooded: whoever is on the switch has spoken
+ * (a station with its association), so an unknown address can only be behind a TAP uplink. With
+ * isolation, radios do not reach each other; the wire is not concerned.
+ *
+ * The uplink is one object per member, opened with the first packet that wants out or with the first
+ * forward. To it, this computer has one address, the gateway; the others are rewritten here, both
+ * ways (alias.c). Frames of the uplink come from the loop.
+ */
+#include "air/air_priv.h"
+
+#include <string.h>
+
+#include "core/bytes.h"
+
+static bool may_talk(const air_ap *ap, const at_air_port *a, const at_air_port *b)
+{
+    return a != b && b->state == AIR_JOINED && !(ap->def->isolate && !a->wired && !b->wired);
+}
+
+static void flood(at_air_port *port, const uint8_t *frame, size_t len)
+{
+    const air_ap *ap = port->ap;
+    at_air_port *next;
+
+    for (at_air_port *other = ap->members; other != NULL; other = next) {
+        next = other->next_member;
+        if (may_talk(ap, port, other))
+            air_pass(other, false, frame, len);
+    }
+}
+
+void air_switch_input(at_air_port *port, const uint8_t *frame, size_t len)
+{
+    air_ap *ap = port->ap;
+
+    if (at_ether_is_multicast(frame)) {
+        flood(port, frame, len);
+        air_gateway_input(port, frame, len);
+        return;
+    }
+    if (memcmp(frame, ap->gateway_mac, 6) == 0 || memcmp(frame, ap->def->bssid, 6) == 0) {
+        air_gateway_input(port, frame, len);
+        return;
+    }
+    for (at_air_port *other = ap->members; other != NULL; other = other->next_member) {
+        if (memcmp(other->mac, frame, 6) != 0)
+            continue;
+        if (may_talk(ap, port, other))
+            air_pass(other, false, frame, len);
+        return;
+    }
+    if (ap->def->uplink == AT_UPLINK_TAP && port->uplink != NULL)
+        air_to_uplink(port, frame, len, NULL, 0);
+}
+
+/* ---- the uplink ---- */
+
+static const at_uplink_ops *ops_of(const air_ap *ap)
+{
+    switch (ap->def->uplink) {
+    case AT_UPLINK_SLIRP:
+        return ap->air->config.slirp;
+    case AT_UPLINK_TAP:
+        return ap->air->config.tap;
+    case AT_UPLINK_NONE:
+        break;
+    }
+    return NULL;
+}
+
+bool air_has_uplink(const air_ap *ap)
+{
+    return ops_of(ap) != NULL;
+}
+
+bool air_is_host(const air_ap *ap, uint32_t address)
+{
+    const at_world *world = &ap->air->world;
+
+    if (address == ap->def->gateway)
+        return true;
+    for (uint32_t i = 0; i < world->host_count && air_has_uplink(ap); i++) {
+        if (world->hosts[i].address == address)
+            return true;
+    }
+    return false;
+}
+
+/* From the loop: a frame of the uplink for its station. */
+static void from_uplink(void *owner, const uint8_t *frame, size_t len)
+{
+    at_air_port *port = owner;
+    uint8_t copy[AT_RADIO_FRAME_MAX];
+    at_ether ether;
+    at_ipv4 ip;
+    uint32_t alias = 0;
+
+    if (len > sizeof copy || !at_ether_parse(&ether, frame, len) || port->state != AIR_JOINED)
+        return;
+    if (port->aliases.flows != NULL && ether.type == AT_ETHERTYPE_IPV4 &&
+        at_ipv4_parse(&ip, ether.payload, ether.payload_len) && ip.from == port->ap->def->gateway)
+        alias = air_alias_of(&port->aliases, &ip);
+    if (alias != 0) {
+        memcpy(copy, frame, len);
+        if (at_ipv4_rewrite(copy + AT_ETHER_HEADER, len - AT_ETHER_HEADER, AT_IPV4_FROM, alias))
+            frame = copy;
+    }
+    air_pass(port, false, frame, len);
+}
+
+at_uplink *air_uplink(at_air_port *port)
+{
+    const air_ap *ap = port->ap;
+    const at_uplink_ops *ops = ops_of(ap);
+    at_uplink_config config = { .loop = port->air->config.loop };
+    char error[AIR_ERROR_ROOM] = "";
+
+    if (port->uplink != NULL || ops == NULL || port->uplink_failed)
+        return port->uplink;
+    config.network = ap->network;
+    config.gateway = ap->def->gateway;
+    config.prefix = ap->def->prefix;
+    memcpy(config.gateway_mac, ap->gateway_mac, 6);
+    memcpy(config.station_mac, port->mac, 6);
+    config.host_loopback = true;
+    config.tap = ap->def->tap;
+    config.deliver = from_uplink;
+    config.owner = port;
+    config.port = ops->port;
+    port->uplink = ops->open(&config, error, sizeof error);
+    if (port->uplink == NULL) {
+        port->uplink_failed = true; /* until it joins again: not one attempt per packet */
+        at_log(port->air->config.log, AT_LOG_ERROR, "air", "no uplink for %s: %s", ap->def->name,
+               error);
+    }
+    return port->uplink;
+}
+
+void air_to_uplink(at_air_port *port, const uint8_t *frame, size_t len, const at_ipv4 *ip,
+                   uint32_t alias)
+{
+    const air_ap *ap = port->ap;
+    uint8_t copy[AT_RADIO_FRAME_MAX];
+    const at_uplink_ops *ops = ops_of(ap);
+
+    if (ip != NULL)
+        air_alias_note(&port->aliases, port->air->config.heap, ip, ap->def->gateway);
+    if (alias != 0) {
+        memcpy(copy, frame, len);
+        if (!at_ipv4_rewrite(copy + AT_ETHER_HEADER, len - AT_ETHER_HEADER, AT_IPV4_TO,
+                             ap->def->gateway))
+            return;
+        frame = copy;
+    }
+    ops->input(port->uplink, frame, len);
+}
+
+void air_uplink_close(at_air_port *port)
+{
+    const at_uplink_ops *ops = ops_of(port->ap);
+
+    if (port->uplink != NULL)
+        ops->close(port->uplink);
+    port->uplink = NULL;
+    port->uplink_failed = false;
+}
