@@ -3,7 +3,8 @@
  *   SCANNING        the scan of the join collects candidates (candidate.c). scan_mode 0 takes the first
  *                   good one, scan_mode 1 the strongest when the scan has ended.
  *   AUTHENTICATING  open system; the request goes out three times, 300 ms apart
- *   ASSOCIATING     the same
+ *   ASSOCIATING     the same, but an access point may take its time (join_ms of a world): the station
+ *                   goes on listening after the third request, 10 s in all
  *   HANDSHAKE       proto/eapol as supplicant; left out for an open network
  *
  * Every wait has the one timer of the state. How an attempt ends decides the <error code>: nothing
@@ -53,8 +54,8 @@ static void send_assoc(at_station *s)
 
     m.assoc.ssid = s->params.ssid;
     m.assoc.auth = auth_wanted(s->bss.auth);
-    m.assoc.pmf = s->params.pmf & AT_PMF_REQUIRED ? AT_PMF_CAPABLE | AT_PMF_REQUIRED
-                                                  : s->params.pmf;
+    m.assoc.pmf =
+        s->params.pmf & AT_PMF_REQUIRED ? AT_PMF_CAPABLE | AT_PMF_REQUIRED : s->params.pmf;
     m.assoc.protocols = AT_PROTO_B | AT_PROTO_G | AT_PROTO_N;
     m.assoc.listen_interval = s->params.listen_interval;
     memcpy(m.to, s->bss.bssid, sizeof m.to);
@@ -222,9 +223,9 @@ static void on_assoc_answer(at_station *s, const at_mgmt *m)
 
 static void on_deauth(at_station *s, const at_mgmt *m)
 {
-    bool password = s->state == AT_STATION_HANDSHAKE &&
-                    (m->deauth.reason == AT_REASON_4WAY_TIMEOUT ||
-                     m->deauth.reason == AT_REASON_AUTH_EXPIRED);
+    bool password =
+        s->state == AT_STATION_HANDSHAKE &&
+        (m->deauth.reason == AT_REASON_4WAY_TIMEOUT || m->deauth.reason == AT_REASON_AUTH_EXPIRED);
 
     if (s->state < AT_STATION_AUTHENTICATING || s->state > AT_STATION_HANDSHAKE)
         return;
@@ -251,6 +252,9 @@ void at_station_attempt_timer(at_station *s)
         at_station_attempt_failed(s, s->answered ? AT_JOIN_PASSWORD : AT_JOIN_TIMEOUT);
     } else if (s->tries < AT_STATION_TRIES) {
         send_request(s);
+    } else if (s->state == AT_STATION_ASSOCIATING && s->tries == AT_STATION_TRIES) {
+        s->tries++;
+        at_timer_in(s->config.loop, &s->timer, AT_STATION_PATIENCE_US);
     } else {
         LOG(s, AT_LOG_WARN, "no answer while %s", at_station_state_name(s->state));
         at_station_attempt_failed(s, AT_JOIN_FAILED);

@@ -15,9 +15,9 @@
 
 #include "core/bytes.h"
 
-#define DWELL_ACTIVE_MS 120u
+#define DWELL_ACTIVE_MS  120u
 #define DWELL_PASSIVE_MS 360u
-#define RESERVE_MS 2000u
+#define RESERVE_MS       2000u
 
 static void finish(at_station *s, at_err err)
 {
@@ -52,8 +52,8 @@ static uint64_t longest_us(const at_station *s, const at_scan_params *params)
 }
 
 void at_scan_begin(at_station *s, const at_scan_params *params,
-                   void (*found)(void *arg, const at_bss *bss),
-                   void (*done)(void *arg, at_err err), void *arg)
+                   void (*found)(void *arg, const at_bss *bss), void (*done)(void *arg, at_err err),
+                   void *arg)
 {
     at_scan_run *scan = &s->scan;
     at_mgmt m = { .type = AT_MGMT_SCAN };

@@ -27,7 +27,7 @@
 
 #include "core/bytes.h"
 
-#define ETHERNET_HEADER 14u
+#define ETHERNET_HEADER    14u
 #define LOG(s, level, ...) at_log((s)->config.log, level, "wifi", __VA_ARGS__)
 
 const char *at_station_state_name(at_station_state state)

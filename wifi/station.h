@@ -14,27 +14,30 @@
 typedef struct at_station at_station;
 
 typedef enum at_station_state {
-    AT_STATION_OFF,           /* Wi-Fi not initialised, or mode without station */
-    AT_STATION_IDLE,          /* on, no join asked for */
-    AT_STATION_SCANNING,      /* looking for the access point to join */
+    AT_STATION_OFF,      /* Wi-Fi not initialised, or mode without station */
+    AT_STATION_IDLE,     /* on, no join asked for */
+    AT_STATION_SCANNING, /* looking for the access point to join */
     AT_STATION_AUTHENTICATING,
     AT_STATION_ASSOCIATING,
-    AT_STATION_HANDSHAKE,     /* EAPOL */
-    AT_STATION_JOINED,        /* data passes */
-    AT_STATION_WAITING,       /* between two attempts to reconnect */
-    AT_STATION_LOST,          /* left, lost or failed, and no further attempt */
+    AT_STATION_HANDSHAKE, /* EAPOL */
+    AT_STATION_JOINED,    /* data passes */
+    AT_STATION_WAITING,   /* between two attempts to reconnect */
+    AT_STATION_LOST,      /* left, lost or failed, and no further attempt */
 } at_station_state;
 
 /* <error code> of AT+CWJAP (guide 3.2.5). */
 typedef enum at_join_error {
-    AT_JOIN_TIMEOUT = 1, AT_JOIN_PASSWORD = 2, AT_JOIN_NOT_FOUND = 3, AT_JOIN_FAILED = 4
+    AT_JOIN_TIMEOUT = 1,
+    AT_JOIN_PASSWORD = 2,
+    AT_JOIN_NOT_FOUND = 3,
+    AT_JOIN_FAILED = 4
 } at_join_error;
 
 typedef enum at_station_event {
     AT_STATION_EV_JOINED,
-    AT_STATION_EV_LEFT,   /* was joined, is not any more: by us, by the access point, by loss */
-    AT_STATION_EV_FAILED, /* an attempt failed; detail is an at_join_error */
-    AT_STATION_EV_GAVE_UP,/* the reconnect policy ends */
+    AT_STATION_EV_LEFT,    /* was joined, is not any more: by us, by the access point, by loss */
+    AT_STATION_EV_FAILED,  /* an attempt failed; detail is an at_join_error */
+    AT_STATION_EV_GAVE_UP, /* the reconnect policy ends */
 } at_station_event;
 
 typedef struct at_station_config {
@@ -52,9 +55,9 @@ at_station *at_station_create(const at_station_config *config); /* NULL: out of 
 
 /* The parameters of AT+CWJAP. Stored as a blob (storage/settings.def), so no padding. */
 typedef struct at_join_params {
-    at_ssid ssid;              /* 33 bytes */
-    char passphrase[64];       /* with its end; "": open */
-    uint8_t bssid[6];          /* all zero: any */
+    at_ssid ssid;        /* 33 bytes */
+    char passphrase[64]; /* with its end; "": open */
+    uint8_t bssid[6];    /* all zero: any */
     uint8_t use_bssid, pci, scan_mode, pmf, listen_interval;
 } at_join_params;
 
@@ -78,12 +81,13 @@ const at_join_params *at_station_params(const at_station *s); /* NULL: no join y
 const char *at_station_state_name(at_station_state state);
 
 typedef struct at_scan_params {
-    at_ssid ssid;        /* empty: any */
+    at_ssid ssid; /* empty: any */
     uint8_t bssid[6];
     bool use_bssid;
-    uint8_t channel;     /* 0: all of the country's */
+    uint8_t channel; /* 0: all of the country's */
     bool passive;
-    uint16_t time_min_ms, time_max_ms; /* 0: 120 active, 360 passive; what the air waits with --pace */
+    uint16_t time_min_ms,
+        time_max_ms; /* 0: 120 active, 360 passive; what the air waits with --pace */
 } at_scan_params;
 
 /* found runs for each access point heard (a hidden one with an empty SSID only when asked for by
@@ -98,7 +102,11 @@ void at_station_input(at_station *s, uint8_t *frame, size_t len);
 /* A data frame of the stack: AT_ERR_STATE while keys are not set, else as at_radio_ops.send. */
 int at_station_send(at_station *s, const at_radio_piece *pieces, size_t count);
 
-typedef struct at_country { uint8_t policy; char code[4]; uint8_t first, count; } at_country;
+typedef struct at_country {
+    uint8_t policy;
+    char code[4];
+    uint8_t first, count;
+} at_country;
 void at_station_set_country(at_station *s, const at_country *country);
 void at_station_country(const at_station *s, at_country *country); /* default 0,"CN",1,13 */
 

@@ -6,11 +6,12 @@
 #include "proto/mgmt.h"
 #include "wifi/station.h"
 
-#define AT_STATION_TRIES 3u               /* sends of one authentication or association request */
-#define AT_STATION_ANSWER_US 300000u      /* how long each of them waits for its answer */
+#define AT_STATION_TRIES        3u       /* sends of one authentication or association request */
+#define AT_STATION_ANSWER_US    300000u  /* how long each of them waits for its answer */
+#define AT_STATION_PATIENCE_US  9100000u /* for a slow answer after the third association request */
 #define AT_STATION_HANDSHAKE_US 10000000u /* from association to keys */
-#define AT_STATION_DEFER_US 100000u       /* a reconnect that meets a scan of the host */
-#define AT_STATION_EVENTS 8u
+#define AT_STATION_DEFER_US     100000u   /* a reconnect that meets a scan of the host */
+#define AT_STATION_EVENTS       8u
 
 /* What a scan of the join says about one access point. */
 typedef enum at_verdict {
@@ -46,15 +47,15 @@ struct at_station {
 
     bool has_params;
     at_join_params params;
-    at_bss bss;          /* the chosen access point; valid from AUTHENTICATING to JOINED */
-    at_verdict verdict;  /* the best one of the join's scan so far */
-    unsigned tries;      /* requests sent in this state */
-    bool answered;       /* message 2 of the handshake was sent */
-    at_timer timer;      /* the one wait of the current state */
+    at_bss bss;         /* the chosen access point; valid from AUTHENTICATING to JOINED */
+    at_verdict verdict; /* the best one of the join's scan so far */
+    unsigned tries;     /* requests sent in this state */
+    bool answered;      /* message 2 of the handshake was sent */
+    at_timer timer;     /* the one wait of the current state */
     at_eapol eapol;
     at_pmk_cache pmk;
 
-    bool by_policy;      /* the attempt belongs to the reconnect policy */
+    bool by_policy;                        /* the attempt belongs to the reconnect policy */
     uint32_t interval_s, repeat, attempts; /* attempts that failed since the loss */
 
     at_scan_run scan;
@@ -75,7 +76,7 @@ void at_station_transmit_mgmt(at_station *s, const at_mgmt *m);
 /* The keys are gone after this; tells the access point when told to. */
 void at_station_drop_link(at_station *s, bool tell);
 void at_station_now_joined(at_station *s);
-void at_station_lost(at_station *s, const char *why);          /* from JOINED */
+void at_station_lost(at_station *s, const char *why); /* from JOINED */
 void at_station_attempt_failed(at_station *s, at_join_error error);
 
 /* join.c: one attempt, from the scan to the keys. */
@@ -91,9 +92,9 @@ at_verdict at_station_judge(const at_join_params *params, const at_bss *bss, con
 /* scan.c: one scan at a time, for the host or for a join. */
 void at_scan_init(at_station *s);
 void at_scan_begin(at_station *s, const at_scan_params *params,
-                   void (*found)(void *arg, const at_bss *bss),
-                   void (*done)(void *arg, at_err err), void *arg);
-void at_scan_end(at_station *s); /* without done */
+                   void (*found)(void *arg, const at_bss *bss), void (*done)(void *arg, at_err err),
+                   void *arg);
+void at_scan_end(at_station *s);   /* without done */
 void at_scan_abort(at_station *s); /* done with AT_ERR_CANCELLED when the host's is under way */
 void at_scan_mgmt(at_station *s, const at_mgmt *m);
 

@@ -1,0 +1,78 @@
+/* Access points and a virtual clock around one station, for the tests of wifi/. Frames travel between
+ * turns of the loop, never inside a call. */
+#ifndef TESTS_UNIT_WIFI_FAKE_AIR_H
+#define TESTS_UNIT_WIFI_FAKE_AIR_H
+
+#include "core/heap.h"
+#include "core/loop.h"
+#include "proto/eapol.h"
+#include "proto/mgmt.h"
+#include "wifi/station.h"
+
+#define FAKE_APS    4
+#define FAKE_QUEUE  64
+#define FAKE_EVENTS 64
+
+/* One access point and what is wrong with it. */
+typedef struct fake_ap {
+    bool on;
+    at_bss bss;
+    const char *password;
+    unsigned deaf_auth;  /* authentication requests not answered */
+    unsigned deaf_assoc; /* association requests not answered */
+    uint16_t auth_status, assoc_status;
+    bool no_message_1;
+    uint16_t bad_mic_reason;         /* 0: silent, as a real one at first */
+    unsigned auths, assocs, deauths; /* received */
+    at_mgmt last_assoc;
+    bool keys;
+    at_eapol eapol;
+} fake_ap;
+
+typedef struct fake_frame {
+    uint8_t bytes[AT_RADIO_FRAME_MAX];
+    size_t len;
+} fake_frame;
+
+typedef struct fake_air {
+    uint64_t now_us, until_us;
+    bool arrived; /* at until_us */
+    at_clock clock;
+    at_waiter waiter;
+    at_random random;
+    at_loop loop;
+    at_heap heap;
+    at_radio radio;
+    at_station *station;
+    fake_ap ap[FAKE_APS];
+    bool no_scan_done;
+    unsigned scans;
+
+    fake_frame queue[FAKE_QUEUE]; /* towards the station */
+    unsigned queued;
+    unsigned refuse_sends; /* the radio's queue is full for so many frames */
+
+    struct {
+        at_station_event event;
+        int detail;
+        uint64_t at_us;
+    } event[FAKE_EVENTS];
+    unsigned events;
+    unsigned data_frames;
+
+    at_bss found[16];
+    unsigned founds, dones;
+    at_err scan_err;
+} fake_air;
+
+extern const uint8_t fake_mac[6];
+
+void fake_air_open(fake_air *air);
+void fake_air_close(fake_air *air); /* checks that nothing is left behind */
+fake_ap *fake_air_add(fake_air *air, const char *ssid, const char *password, uint8_t last_byte);
+void fake_air_run(fake_air *air, uint64_t us);
+void fake_air_to_station(fake_air *air, const void *bytes, size_t len);
+void fake_ap_say(fake_air *air, const fake_ap *ap, at_mgmt m); /* from and to are filled in */
+at_join_params fake_params(const char *ssid, const char *password);
+
+#endif
