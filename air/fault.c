@@ -155,6 +155,13 @@ static void strike(void *arg)
         air_update_power(&air->aps[i]);
 }
 
+/* From outside of any frame's way there is no reason to wait for the task. */
+static void settle(at_air *air)
+{
+    strike(air);
+    at_loop_unpost(air->config.loop, &air->strike);
+}
+
 static void place(at_air *air, uint32_t index, const at_world_fault *def)
 {
     air_fault *fault = &air->faults[index];
@@ -172,10 +179,7 @@ void air_faults_init(at_air *air)
         air->fault_count = i + 1;
         place(air, i, &air->world.faults[i]);
     }
-    /* What is on from the start is there before the first frame. */
-    at_loop_unpost(air->config.loop, &air->strike);
-    strike(air);
-    at_loop_unpost(air->config.loop, &air->strike);
+    settle(air);
 }
 
 void air_faults_stop(at_air *air)
@@ -204,6 +208,7 @@ at_err at_air_fault(at_air *air, const char *name, bool on)
         set_state(fault, AIR_FAULT_OFF);
     else if (fault->state == AIR_FAULT_OFF)
         switch_on(fault);
+    settle(air);
     return AT_OK;
 }
 
@@ -220,10 +225,11 @@ at_err at_air_add_fault(at_air *air, const at_world_fault *def)
     if (fault != NULL) {
         set_state(fault, AIR_FAULT_OFF);
         place(air, (uint32_t)(fault - air->faults), def);
-        return AT_OK;
+    } else {
+        if (air->fault_count == AT_WORLD_FAULTS)
+            return AT_ERR_NOMEM;
+        place(air, air->fault_count++, def);
     }
-    if (air->fault_count == AT_WORLD_FAULTS)
-        return AT_ERR_NOMEM;
-    place(air, air->fault_count++, def);
+    settle(air);
     return AT_OK;
 }
