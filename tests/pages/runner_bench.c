@@ -88,6 +88,7 @@ static bool open_air(bench *b, const char *text, char *error, size_t room)
     if (text[0] != '\0' &&
         !at_world_parse(&b->world, "world", text, strlen(text), error, room))
         return false;
+    b->world.host_count = 0; /* the computer that runs the test is not on its bench */
     for (uint32_t i = 0; i < b->world.ap_count; i++)
         b->world.aps[i].uplink = AT_UPLINK_NONE;
     b->air = at_air_create(&config);
