@@ -24,9 +24,9 @@ typedef struct at_app {
     at_station *station; /* NULL in the BLE build */
     at_net *net;
     at_links *links;
-    uint64_t epoch_us;     /* Unix time at clock 0 (AT+SYSTIMESTAMP); set by module/ at boot */
-    at_uart_settings uart; /* in use now */
-    const char *bin_name; /* "ESP32C2-4MB" ... for AT+GMR; NULL: that one */
+    int64_t *date_offset_us; /* Unix time minus clock in microseconds; also judges certificates */
+    at_uart_settings uart;   /* in use now */
+    const char *bin_name;    /* "ESP32C2-4MB" ... for AT+GMR; NULL: that one */
     struct at_wifi_family *wifi;
     struct at_tcpip_family *tcpip;
 } at_app;

@@ -161,7 +161,7 @@ static at_result sysmsg_set(at_call *call)
 
 static at_result systimestamp_query(at_call *call)
 {
-    uint64_t us = at_app_of(call)->epoch_us + at_now(call);
+    uint64_t us = (uint64_t)*at_app_of(call)->date_offset_us + at_now(call);
 
     at_row(call, FMT_SYSTIMESTAMP, (unsigned long)(us / SECOND_US));
     return AT_RESULT_OK;
@@ -172,7 +172,7 @@ static at_result systimestamp_set(at_call *call)
     uint64_t seconds = (uint32_t)at_int(call, 0);
 
     /* Modulo 2^64: the sum with the clock is right also when the difference is negative. */
-    at_app_of(call)->epoch_us = seconds * SECOND_US - at_now(call);
+    *at_app_of(call)->date_offset_us = (int64_t)(seconds * SECOND_US - at_now(call));
     return AT_RESULT_OK;
 }
 

@@ -7,6 +7,7 @@
 
 #include "commands/app.h"
 #include "core/session.h"
+#include "crypto/platform.h"
 #include "iface/current.h"
 #include "module/module.h"
 #include "storage/nvs.h"
@@ -161,6 +162,7 @@ static void make_current(at_module *m)
     at_the_current.random = m->config.random;
     at_the_current.heap = &m->heap;
     at_the_current.log = &m->log;
+    at_crypto_start();
 }
 
 static at_module *failed(const at_module *m, const char *what)
@@ -178,7 +180,9 @@ static void prepare_app(at_module *m)
     m->app.supervisor = m->config.supervisor;
     m->app.radio = m->config.radio;
     m->app.uart = m->config.uart;
-    m->app.epoch_us = 0 - at_loop_now(m->config.loop); /* a reset starts at 1970 (guide 3.3.21) */
+    /* A reset starts at 1970 (guide 3.3.21). */
+    at_the_current.date_offset_us = -(int64_t)at_loop_now(m->config.loop);
+    m->app.date_offset_us = &at_the_current.date_offset_us;
 }
 
 at_module *at_module_boot(const at_module_config *config)
