@@ -33,8 +33,8 @@ static at_err writable(const at_nvs *nvs)
 
 static bool is_space(const nvs_head *head)
 {
-    return head->ns == NVS_SPACES && head->type == AT_NVS_U8 && head->data[0] >= 1
-        && head->data[0] <= SPACES_MAX;
+    return head->ns == NVS_SPACES && head->type == AT_NVS_U8 && head->data[0] >= 1 &&
+           head->data[0] <= SPACES_MAX;
 }
 
 static at_err find_space(at_nvs *nvs, const char *name, uint8_t *ns)
@@ -252,8 +252,8 @@ at_err at_nvs_get_data(at_nvs *nvs, const char *space, const char *key, at_nvs_t
         return AT_ERR_AGAIN;
     }
     err = at_nvs_read(nvs, space, key, type, 0, buf, room, len);
-    if (err == AT_OK && type == AT_NVS_TEXT
-        && (*len == 0 || memchr(buf, '\0', *len) != (char *)buf + *len - 1)) {
+    if (err == AT_OK && type == AT_NVS_TEXT &&
+        (*len == 0 || memchr(buf, '\0', *len) != (char *)buf + *len - 1)) {
         at_log(nvs->log, AT_LOG_ERROR, "nvs", "key \"%s\": the stored text has no end", key);
         *len = 0;
         return AT_ERR_CORRUPT;
@@ -272,8 +272,8 @@ at_err at_nvs_set_data(at_nvs *nvs, const char *space, const char *key, at_nvs_t
         nvs_make_head(&head, 0, NVS_BLOB_INDEX, key);
         return set_value(nvs, space, &head, len > 0 ? data : "", len);
     }
-    if (len == 0 || len > AT_NVS_TEXT_MAX
-        || memchr(data, '\0', len) != (const char *)data + len - 1) {
+    if (len == 0 || len > AT_NVS_TEXT_MAX ||
+        memchr(data, '\0', len) != (const char *)data + len - 1) {
         return AT_ERR_INVALID;
     }
     nvs_make_head(&head, 0, AT_NVS_TEXT, key);

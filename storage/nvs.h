@@ -18,9 +18,9 @@
 #include "core/log.h"
 #include "iface/flashchip.h"
 
-#define AT_NVS_NAME_MAX 15u  /* characters of a namespace or key */
-#define AT_NVS_TEXT_MAX 4000u /* bytes of a text with its NUL */
-#define AT_NVS_PAGES_MIN 3u  /* of a writable partition: one always stays free */
+#define AT_NVS_NAME_MAX  15u   /* characters of a namespace or key */
+#define AT_NVS_TEXT_MAX  4000u /* bytes of a text with its NUL */
+#define AT_NVS_PAGES_MIN 3u    /* of a writable partition: one always stays free */
 
 /* The codes on flash. The low nibble of an integer is its width in bytes, bit 4 its sign. */
 typedef enum at_nvs_type {

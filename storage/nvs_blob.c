@@ -19,9 +19,9 @@
 
 /* What to do with the bytes of a value while they pass. */
 typedef struct visit {
-    size_t passed;          /* bytes of the value seen so far */
-    size_t offset, room;    /* the window to copy */
-    uint8_t *copy;          /* NULL: copy nothing */
+    size_t passed;       /* bytes of the value seen so far */
+    size_t offset, room; /* the window to copy */
+    uint8_t *copy;       /* NULL: copy nothing */
     size_t copied;
     const uint8_t *compare; /* NULL: compare nothing; else as long as the value */
     bool equal;
@@ -188,8 +188,8 @@ static at_err write_chunks(at_nvs *nvs, uint8_t ns, const char *key, uint8_t fir
     return AT_OK;
 }
 
-at_err nvs_blob_set(at_nvs *nvs, uint8_t ns, const char *key, const nvs_head *old,
-                    const void *data, size_t len)
+at_err nvs_blob_set(at_nvs *nvs, uint8_t ns, const char *key, const nvs_head *old, const void *data,
+                    size_t len)
 {
     size_t pages = AT_MIN((size_t)nvs->page_count - 1, (size_t)NVS_CHUNKS);
     if (len > pages * NVS_CHUNK_MAX) {
@@ -238,9 +238,9 @@ static at_err chunk_is_known(at_nvs *nvs, const nvs_head *chunk, bool *known)
 {
     nvs_place place;
     at_err err = nvs_find(nvs, chunk->ns, chunk->key, NVS_NO_CHUNK, &place);
-    *known = err == AT_OK && place.head.type == NVS_BLOB_INDEX
-        && chunk->chunk >= place.head.data[5]
-        && chunk->chunk - place.head.data[5] < place.head.data[4];
+    *known = err == AT_OK && place.head.type == NVS_BLOB_INDEX &&
+             chunk->chunk >= place.head.data[5] &&
+             chunk->chunk - place.head.data[5] < place.head.data[4];
     return err == AT_ERR_NOT_FOUND ? AT_OK : err;
 }
 

@@ -58,8 +58,8 @@ at_err nvs_mark(at_nvs *nvs, uint16_t index, unsigned first, unsigned count, uns
         unsigned now = was & state; /* what NOR flash makes of it */
         page->live = (uint8_t)(page->live + (now == NVS_WRITTEN) - (was == NVS_WRITTEN));
         unsigned shift = entry % 4 * 2;
-        page->states[entry / 4] = (uint8_t)((page->states[entry / 4] & ~(3u << shift))
-                                            | now << shift);
+        page->states[entry / 4] =
+            (uint8_t)((page->states[entry / 4] & ~(3u << shift)) | now << shift);
     }
     page->next = (uint8_t)AT_MAX(page->next, first + count);
     if (nvs->read_only || count == 0) {
@@ -82,8 +82,8 @@ uint16_t nvs_tag(uint8_t ns, const char *key, uint8_t chunk)
 
 size_t nvs_behind(const nvs_head *head)
 {
-    bool follows = head->type == AT_NVS_TEXT || head->type == NVS_BLOB_V1
-        || head->type == NVS_BLOB_DATA;
+    bool follows =
+        head->type == AT_NVS_TEXT || head->type == NVS_BLOB_V1 || head->type == NVS_BLOB_DATA;
     return follows ? nvs_get16(head->data) : 0;
 }
 
@@ -126,16 +126,22 @@ static bool head_is_sound(const nvs_head *head, unsigned entry)
         return false;
     }
     switch (head->type) {
-    case AT_NVS_U8: case AT_NVS_I8: case AT_NVS_U16: case AT_NVS_I16:
-    case AT_NVS_U32: case AT_NVS_I32: case AT_NVS_U64: case AT_NVS_I64:
-        return head->span == 1;
+    case AT_NVS_U8:
+    case AT_NVS_I8:
+    case AT_NVS_U16:
+    case AT_NVS_I16:
+    case AT_NVS_U32:
+    case AT_NVS_I32:
+    case AT_NVS_U64:
+    case AT_NVS_I64: return head->span == 1;
     case NVS_BLOB_INDEX:
         return head->span == 1 && head->data[4] <= NVS_CHUNKS && (head->data[5] & 0x7fu) == 0;
-    case AT_NVS_TEXT: case NVS_BLOB_V1: case NVS_BLOB_DATA:
-        return nvs_behind(head) <= NVS_CHUNK_MAX
-            && head->span == 1 + (nvs_behind(head) + NVS_ENTRY - 1) / NVS_ENTRY;
-    default:
-        return false;
+    case AT_NVS_TEXT:
+    case NVS_BLOB_V1:
+    case NVS_BLOB_DATA:
+        return nvs_behind(head) <= NVS_CHUNK_MAX &&
+               head->span == 1 + (nvs_behind(head) + NVS_ENTRY - 1) / NVS_ENTRY;
+    default: return false;
     }
 }
 

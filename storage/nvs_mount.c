@@ -21,8 +21,8 @@
 
 at_err at_nvs_format(const at_flashchip *chip, uint32_t offset, uint32_t size)
 {
-    if (offset % NVS_PAGE != 0 || size % NVS_PAGE != 0 || size == 0 || offset > chip->size
-        || size > chip->size - offset) {
+    if (offset % NVS_PAGE != 0 || size % NVS_PAGE != 0 || size == 0 || offset > chip->size ||
+        size > chip->size - offset) {
         return AT_ERR_INVALID;
     }
     return chip->erase(chip->ctx, offset, size) == 0 ? AT_OK : AT_ERR_IO;
@@ -33,7 +33,7 @@ void at_nvs_close(at_nvs *nvs)
     if (nvs == NULL) {
         return;
     }
-    for (unsigned i = 0; i < nvs->page_count; i++) {
+    for (unsigned i = 0; nvs->pages != NULL && i < nvs->page_count; i++) {
         at_free(nvs->heap, nvs->pages[i].tags);
     }
     at_free(nvs->heap, nvs->pages);
@@ -168,8 +168,7 @@ static at_err recover(at_nvs *nvs)
         return err;
     }
     uint16_t victim, newest = nvs->used[nvs->used_count - 1];
-    bool newest_is_copy = freeing_page(nvs, &victim)
-        && nvs->pages[newest].state == NVS_PAGE_ACTIVE;
+    bool newest_is_copy = freeing_page(nvs, &victim) && nvs->pages[newest].state == NVS_PAGE_ACTIVE;
     if (!newest_is_copy) {
         err = erase_what_last_item_replaced(nvs);
     }
@@ -184,8 +183,7 @@ static void report_damage(const at_nvs *nvs)
     if (nvs->dropped_entries > 0 || nvs->dropped_pages > 0) {
         at_log(nvs->log, AT_LOG_WARN, "nvs",
                "partition at 0x%x: dropped %u unfinished or damaged entries, %u pages",
-               (unsigned)nvs->offset, (unsigned)nvs->dropped_entries,
-               (unsigned)nvs->dropped_pages);
+               (unsigned)nvs->offset, (unsigned)nvs->dropped_entries, (unsigned)nvs->dropped_pages);
     }
 }
 
@@ -209,9 +207,8 @@ at_err at_nvs_open(at_nvs **out, at_heap *heap, const at_log *log, const at_flas
 {
     uint32_t least = mode == AT_NVS_READ_ONLY ? 1 : AT_NVS_PAGES_MIN;
     *out = NULL;
-    if (offset % NVS_PAGE != 0 || size % NVS_PAGE != 0 || size / NVS_PAGE < least
-        || size / NVS_PAGE > UINT16_MAX / 2 || offset > chip->size
-        || size > chip->size - offset) {
+    if (offset % NVS_PAGE != 0 || size % NVS_PAGE != 0 || size / NVS_PAGE < least ||
+        size / NVS_PAGE > UINT16_MAX / 2 || offset > chip->size || size > chip->size - offset) {
         return AT_ERR_INVALID;
     }
     at_nvs *nvs = new_nvs(heap, size / NVS_PAGE);

@@ -20,10 +20,8 @@
 #include "storage/crc32.h"
 
 static const uint32_t state_words[] = {
-    [NVS_PAGE_EMPTY] = 0xffffffffu,
-    [NVS_PAGE_ACTIVE] = 0xfffffffeu,
-    [NVS_PAGE_FULL] = 0xfffffffcu,
-    [NVS_PAGE_FREEING] = 0xfffffff8u,
+    [NVS_PAGE_EMPTY] = 0xffffffffu,   [NVS_PAGE_ACTIVE] = 0xfffffffeu,
+    [NVS_PAGE_FULL] = 0xfffffffcu,    [NVS_PAGE_FREEING] = 0xfffffff8u,
     [NVS_PAGE_CORRUPT] = 0xfffffff0u,
 };
 
@@ -61,8 +59,8 @@ at_err nvs_page_prepare(at_nvs *nvs, uint16_t index)
 }
 
 /* A cut between the write of a value and the erasure of the old one, both in this page. */
-static at_err erase_earlier_twin(at_nvs *nvs, uint16_t index, unsigned entry,
-                                 const nvs_head *head, uint16_t tag)
+static at_err erase_earlier_twin(at_nvs *nvs, uint16_t index, unsigned entry, const nvs_head *head,
+                                 uint16_t tag)
 {
     nvs_page *page = &nvs->pages[index];
     for (unsigned i = 0; i < entry; i++) {
@@ -70,8 +68,8 @@ static at_err erase_earlier_twin(at_nvs *nvs, uint16_t index, unsigned entry,
         if (page->tags[i] != tag || nvs_head_at(nvs, index, i, &twin.head) != AT_OK) {
             continue;
         }
-        if (twin.head.ns == head->ns && twin.head.chunk == head->chunk
-            && strcmp(twin.head.key, head->key) == 0) {
+        if (twin.head.ns == head->ns && twin.head.chunk == head->chunk &&
+            strcmp(twin.head.key, head->key) == 0) {
             at_err err = nvs_item_erase(nvs, &twin);
             if (err != AT_OK) {
                 return err;
@@ -91,8 +89,8 @@ static at_err load_entry(at_nvs *nvs, uint16_t index, unsigned entry, unsigned *
         return AT_OK;
     }
     nvs_place place = { .page = index, .entry = (uint8_t)entry };
-    at_err err = state == NVS_WRITTEN ? nvs_head_at(nvs, index, entry, &place.head)
-                                      : AT_ERR_CORRUPT;
+    at_err err =
+        state == NVS_WRITTEN ? nvs_head_at(nvs, index, entry, &place.head) : AT_ERR_CORRUPT;
     if (err == AT_ERR_CORRUPT) {
         nvs->dropped_entries++;
         return nvs_mark(nvs, index, entry, 1, NVS_ERASED);

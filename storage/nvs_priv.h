@@ -4,20 +4,20 @@
 
 #include "storage/nvs.h"
 
-#define NVS_PAGE AT_FLASH_SECTOR
-#define NVS_ENTRY 32u          /* bytes of an entry */
-#define NVS_ENTRIES 126u       /* entries of a page */
-#define NVS_STATES_AT 32u      /* offset of the state bitmap in a page */
-#define NVS_ENTRIES_AT 64u     /* offset of entry 0 */
-#define NVS_CHUNK_MAX ((NVS_ENTRIES - 1u) * NVS_ENTRY) /* bytes behind one head */
-#define NVS_CHUNKS 127u        /* chunks of one blob at most */
-#define NVS_NO_CHUNK 0xffu     /* chunk index of everything but blob data */
-#define NVS_VERSION_1 0xffu
-#define NVS_VERSION_2 0xfeu
-#define NVS_SPACES 0u          /* the namespace that holds the namespaces */
+#define NVS_PAGE       AT_FLASH_SECTOR
+#define NVS_ENTRY      32u                              /* bytes of an entry */
+#define NVS_ENTRIES    126u                             /* entries of a page */
+#define NVS_STATES_AT  32u                              /* offset of the state bitmap in a page */
+#define NVS_ENTRIES_AT 64u                              /* offset of entry 0 */
+#define NVS_CHUNK_MAX  ((NVS_ENTRIES - 1u) * NVS_ENTRY) /* bytes behind one head */
+#define NVS_CHUNKS     127u                             /* chunks of one blob at most */
+#define NVS_NO_CHUNK   0xffu /* chunk index of everything but blob data */
+#define NVS_VERSION_1  0xffu
+#define NVS_VERSION_2  0xfeu
+#define NVS_SPACES     0u /* the namespace that holds the namespaces */
 
-#define NVS_BLOB_V1 0x41u
-#define NVS_BLOB_DATA 0x42u
+#define NVS_BLOB_V1    0x41u
+#define NVS_BLOB_DATA  0x42u
 #define NVS_BLOB_INDEX 0x48u
 
 /* Two bits per entry. Programming can only clear bits: empty, written, erased is the way of life. */
@@ -34,12 +34,12 @@ typedef enum nvs_page_state {
 typedef struct nvs_page {
     nvs_page_state state;
     uint32_t seq;
-    bool v2;             /* version 1 pages are read, never added to */
-    bool blank;          /* every byte is known to be 0xFF */
-    uint8_t next;        /* first entry that was never used; NVS_ENTRIES: none */
-    uint8_t live;        /* entries in state written */
+    bool v2;                   /* version 1 pages are read, never added to */
+    bool blank;                /* every byte is known to be 0xFF */
+    uint8_t next;              /* first entry that was never used; NVS_ENTRIES: none */
+    uint8_t live;              /* entries in state written */
     uint8_t states[NVS_ENTRY]; /* the bitmap, as on flash */
-    uint16_t *tags;      /* per entry: hash of the item whose head it is, 0: no live head */
+    uint16_t *tags;            /* per entry: hash of the item whose head it is, 0: no live head */
 } nvs_page;
 
 /* A head entry, decoded. */
@@ -61,11 +61,11 @@ struct at_nvs {
     const at_flashchip *chip;
     uint32_t offset;
     bool read_only;
-    bool failed;         /* a write failed: memory and flash may differ, so no more writes */
-    bool has_blobs;      /* seen while loading, so the check of their parts is worth its time */
+    bool failed;    /* a write failed: memory and flash may differ, so no more writes */
+    bool has_blobs; /* seen while loading, so the check of their parts is worth its time */
     uint16_t page_count, used_count, free_count;
-    uint16_t *used;      /* pages with items, by sequence number */
-    uint16_t *free;      /* pages to be used, in that order */
+    uint16_t *used;                          /* pages with items, by sequence number */
+    uint16_t *free;                          /* pages to be used, in that order */
     uint32_t dropped_entries, dropped_pages; /* damage found while loading */
     nvs_page *pages;
 };
@@ -109,8 +109,7 @@ at_err nvs_new_page(at_nvs *nvs, unsigned entries);
 at_err nvs_collect(at_nvs *nvs, uint16_t victim);
 void nvs_forget_page(at_nvs *nvs, uint16_t page); /* takes it off the list of pages in use */
 /* Appends an item where there is room. */
-at_err nvs_store(at_nvs *nvs, const nvs_head *head, const void *data, size_t len,
-                 nvs_place *place);
+at_err nvs_store(at_nvs *nvs, const nvs_head *head, const void *data, size_t len, nvs_place *place);
 
 /* ---- nvs_blob.c: values longer than an integer ---- */
 size_t nvs_value_len(const nvs_head *head);
@@ -120,8 +119,8 @@ at_err nvs_value_read(at_nvs *nvs, const nvs_place *place, size_t offset, void *
 at_err nvs_value_equals(at_nvs *nvs, const nvs_place *place, const void *data, size_t len,
                         bool *equal);
 /* old: the head of the key's present value, NULL when there is none. */
-at_err nvs_blob_set(at_nvs *nvs, uint8_t ns, const char *key, const nvs_head *old,
-                    const void *data, size_t len);
+at_err nvs_blob_set(at_nvs *nvs, uint8_t ns, const char *key, const nvs_head *old, const void *data,
+                    size_t len);
 at_err nvs_blob_erase_chunks(at_nvs *nvs, const nvs_head *index);
 /* Erases indexes whose chunks are not all there, and chunks that no index knows. */
 at_err nvs_blob_repair(at_nvs *nvs);

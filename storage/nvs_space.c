@@ -193,8 +193,8 @@ at_err nvs_collect(at_nvs *nvs, uint16_t victim)
     if (err == AT_OK) {
         nvs_forget_page(nvs, victim);
         nvs->free[nvs->free_count++] = victim;
-        at_log(nvs->log, AT_LOG_DEBUG, "nvs", "page %u collected into page %u",
-               (unsigned)victim, (unsigned)target);
+        at_log(nvs->log, AT_LOG_DEBUG, "nvs", "page %u collected into page %u", (unsigned)victim,
+               (unsigned)target);
     }
     return err;
 }
@@ -236,8 +236,7 @@ at_err nvs_new_page(at_nvs *nvs, unsigned entries)
     return err == AT_OK ? nvs_collect(nvs, victim) : err;
 }
 
-at_err nvs_store(at_nvs *nvs, const nvs_head *head, const void *data, size_t len,
-                 nvs_place *place)
+at_err nvs_store(at_nvs *nvs, const nvs_head *head, const void *data, size_t len, nvs_place *place)
 {
     at_err err = AT_OK;
     if (active_room(nvs) < head->span) {

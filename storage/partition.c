@@ -17,9 +17,9 @@
 #include "core/bytes.h"
 #include "crypto/hash.h"
 
-#define ENTRY 32u
-#define PLACES (AT_PARTITION_TABLE_LEN / ENTRY)
-#define MAGIC 0x50aau
+#define ENTRY     32u
+#define PLACES    (AT_PARTITION_TABLE_LEN / ENTRY)
+#define MAGIC     0x50aau
 #define MAGIC_MD5 0xebebu
 #define MAGIC_END 0xffffu
 
@@ -87,8 +87,7 @@ static const char *check_entry(const at_partition *entries, size_t count, uint32
 {
     const at_partition *entry = &entries[count];
     uint32_t align = entry->type == AT_PARTITION_APP ? 0x10000u : AT_FLASH_SECTOR;
-    if (entry->size == 0 || entry->offset > chip_size
-        || entry->size > chip_size - entry->offset) {
+    if (entry->size == 0 || entry->offset > chip_size || entry->size > chip_size - entry->offset) {
         return "reaches past the chip";
     }
     if (entry->offset % align != 0) {
@@ -247,8 +246,8 @@ static void confine(table *t, const at_partition *area, const at_log *log)
     size_t kept = 0;
     for (size_t i = 0; i < t->count; i++) {
         const at_partition *entry = &t->entries[i];
-        bool inside = entry->offset >= area->offset + AT_FLASH_SECTOR
-            && entry->offset + entry->size <= area->offset + area->size;
+        bool inside = entry->offset >= area->offset + AT_FLASH_SECTOR &&
+                      entry->offset + entry->size <= area->offset + area->size;
         if (inside) {
             t->entries[kept++] = *entry;
         } else {

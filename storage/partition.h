@@ -11,10 +11,10 @@
 #include "core/log.h"
 #include "iface/flashchip.h"
 
-#define AT_PARTITION_TABLE_AT 0x8000u /* of the primary table */
-#define AT_PARTITION_TABLE_LEN 0xc00u /* bytes of a table, unused ones 0xFF */
-#define AT_PARTITION_MAX 95u          /* entries, one place is for the end */
-#define AT_PARTITION_LABEL_MAX 16u    /* characters */
+#define AT_PARTITION_TABLE_AT  0x8000u /* of the primary table */
+#define AT_PARTITION_TABLE_LEN 0xc00u  /* bytes of a table, unused ones 0xFF */
+#define AT_PARTITION_MAX       95u     /* entries, one place is for the end */
+#define AT_PARTITION_LABEL_MAX 16u     /* characters */
 
 enum { AT_PARTITION_APP = 0x00, AT_PARTITION_DATA = 0x01, AT_PARTITION_CUSTOM = 0x40 };
 enum { AT_APP_OTA_0 = 0x10 };

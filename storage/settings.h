@@ -11,9 +11,9 @@
 #include "core/log.h"
 
 typedef enum at_setting {
-#define AT_SETTING_INT(name, key, fallback, policy) AT_SETTING_##name,
+#define AT_SETTING_INT(name, key, fallback, policy)           AT_SETTING_##name,
 #define AT_SETTING_TEXT(name, key, longest, fallback, policy) AT_SETTING_##name,
-#define AT_SETTING_BLOB(name, key, size, policy) AT_SETTING_##name,
+#define AT_SETTING_BLOB(name, key, size, policy)              AT_SETTING_##name,
 #include "storage/settings.def"
 #undef AT_SETTING_INT
 #undef AT_SETTING_TEXT

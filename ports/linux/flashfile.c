@@ -41,8 +41,8 @@ struct at_flashfile {
     at_flashchip chip;
     uint8_t *bytes;
     shared_state *shared;
-    int fd;    /* -1: volatile */
-    bool off;  /* of this process */
+    int fd;   /* -1: volatile */
+    bool off; /* of this process */
 };
 
 /* ---- the bytes ---- */
@@ -261,8 +261,8 @@ static at_flashfile *map(int fd, uint32_t size, const char *name, char *why, siz
     at_flashfile *flash = calloc(1, sizeof *flash);
     int flags = MAP_SHARED | (fd < 0 ? MAP_ANONYMOUS : 0);
     void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
-    void *shared = mmap(NULL, sizeof(shared_state), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *shared =
+        mmap(NULL, sizeof(shared_state), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (flash == NULL || bytes == MAP_FAILED || shared == MAP_FAILED) {
         int error = errno;
         free(flash);
@@ -281,8 +281,9 @@ static at_flashfile *map(int fd, uint32_t size, const char *name, char *why, siz
     flash->fd = fd;
     flash->bytes = bytes;
     flash->shared = shared;
-    flash->chip = (at_flashchip){ .ctx = flash, .size = size, .read = chip_read,
-                                  .program = chip_program, .erase = chip_erase };
+    flash->chip = (at_flashchip){
+        .ctx = flash, .size = size, .read = chip_read, .program = chip_program, .erase = chip_erase
+    };
     return flash;
 }
 
@@ -323,8 +324,8 @@ static uint32_t settle_file(int fd, const char *path, uint32_t size, char *why, 
 {
     struct stat st;
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        const char *reason = errno == EWOULDBLOCK ? "another process has it open as its flash"
-                                                  : strerror(errno);
+        const char *reason =
+            errno == EWOULDBLOCK ? "another process has it open as its flash" : strerror(errno);
         explain(why, room, "flash image %s: %s", path, reason);
         return 0;
     }
@@ -340,8 +341,10 @@ static uint32_t settle_file(int fd, const char *path, uint32_t size, char *why, 
         return size;
     }
     if (st.st_size != AT_FLASHFILE_2MB && st.st_size != AT_FLASHFILE_4MB) {
-        explain(why, room, "flash image %s: %lld bytes; it must have 2097152 (2 MiB) or 4194304 "
-                "(4 MiB)", path, (long long)st.st_size);
+        explain(why, room,
+                "flash image %s: %lld bytes; it must have 2097152 (2 MiB) or 4194304 "
+                "(4 MiB)",
+                path, (long long)st.st_size);
         return 0;
     }
     return (uint32_t)st.st_size;

@@ -11,10 +11,10 @@ typedef struct int_case {
 } int_case;
 
 static const int_case int_cases[] = {
-    { AT_NVS_U8, 0, UINT8_MAX },           { AT_NVS_I8, INT8_MIN, INT8_MAX },
-    { AT_NVS_U16, 0, UINT16_MAX },         { AT_NVS_I16, INT16_MIN, INT16_MAX },
-    { AT_NVS_U32, 0, UINT32_MAX },         { AT_NVS_I32, INT32_MIN, INT32_MAX },
-    { AT_NVS_U64, INT64_MIN, INT64_MAX },  { AT_NVS_I64, INT64_MIN, INT64_MAX },
+    { AT_NVS_U8, 0, UINT8_MAX },          { AT_NVS_I8, INT8_MIN, INT8_MAX },
+    { AT_NVS_U16, 0, UINT16_MAX },        { AT_NVS_I16, INT16_MIN, INT16_MAX },
+    { AT_NVS_U32, 0, UINT32_MAX },        { AT_NVS_I32, INT32_MIN, INT32_MAX },
+    { AT_NVS_U64, INT64_MIN, INT64_MAX }, { AT_NVS_I64, INT64_MIN, INT64_MAX },
 };
 
 static void crc_has_the_parts_check_values(void **state)
@@ -46,8 +46,7 @@ static void integers_survive_a_restart(void **state)
         if ((c->type & 8) == 0) {
             assert_int_equal(at_nvs_set_int(b.nvs, "ns", key, c->type, c->high + 1),
                              AT_ERR_INVALID);
-            assert_int_equal(at_nvs_set_int(b.nvs, "ns", key, c->type, c->low - 1),
-                             AT_ERR_INVALID);
+            assert_int_equal(at_nvs_set_int(b.nvs, "ns", key, c->type, c->low - 1), AT_ERR_INVALID);
         }
     }
     bench_end(&b);
@@ -119,8 +118,7 @@ static void wrong_questions_have_their_errors(void **state)
     assert_int_equal(at_nvs_erase_key(b.nvs, "ns", "k"), AT_ERR_NOT_FOUND);
     assert_int_equal(at_nvs_erase_namespace(b.nvs, "ns"), AT_ERR_NOT_FOUND);
     assert_int_equal(at_nvs_set_int(b.nvs, "", "k", AT_NVS_U8, 1), AT_ERR_INVALID);
-    assert_int_equal(at_nvs_set_int(b.nvs, "ns", "sixteen.chars.xx", AT_NVS_U8, 1),
-                     AT_ERR_INVALID);
+    assert_int_equal(at_nvs_set_int(b.nvs, "ns", "sixteen.chars.xx", AT_NVS_U8, 1), AT_ERR_INVALID);
     assert_int_equal(at_nvs_set_data(b.nvs, "ns", "t", AT_NVS_TEXT, "a\0b", 4), AT_ERR_INVALID);
     assert_int_equal(at_nvs_set_data(b.nvs, "ns", "t", AT_NVS_TEXT, "ab", 2), AT_ERR_INVALID);
     assert_int_equal(at_nvs_set_data(b.nvs, "ns", "t", AT_NVS_TEXT, "longer text", 12), AT_OK);
@@ -132,10 +130,12 @@ static void wrong_questions_have_their_errors(void **state)
     assert_int_equal(info.type, AT_NVS_TEXT);
     assert_int_equal(info.len, 12);
     at_nvs *bad;
-    assert_int_equal(at_nvs_open(&bad, &b.heap, &b.log, b.chip, NVS_AT, 2 * AT_FLASH_SECTOR,
-                                 AT_NVS_READ_WRITE), AT_ERR_INVALID);
-    assert_int_equal(at_nvs_open(&bad, &b.heap, &b.log, b.chip, 0xffff0000u, b.size,
-                                 AT_NVS_READ_WRITE), AT_ERR_INVALID);
+    assert_int_equal(
+        at_nvs_open(&bad, &b.heap, &b.log, b.chip, NVS_AT, 2 * AT_FLASH_SECTOR, AT_NVS_READ_WRITE),
+        AT_ERR_INVALID);
+    assert_int_equal(
+        at_nvs_open(&bad, &b.heap, &b.log, b.chip, 0xffff0000u, b.size, AT_NVS_READ_WRITE),
+        AT_ERR_INVALID);
     bench_end(&b);
 }
 
@@ -269,8 +269,7 @@ static void a_blob_that_does_not_fit_leaves_the_old_one(void **state)
     assert_int_equal(bench_open(&b), AT_OK);
     fill_pattern(data, sizeof data, 3);
     assert_int_equal(at_nvs_set_data(b.nvs, "ns", "b", AT_NVS_BLOB, data, 4500), AT_OK);
-    assert_int_equal(at_nvs_set_data(b.nvs, "ns", "b", AT_NVS_BLOB, data + 1, 4500),
-                     AT_ERR_NOMEM);
+    assert_int_equal(at_nvs_set_data(b.nvs, "ns", "b", AT_NVS_BLOB, data + 1, 4500), AT_ERR_NOMEM);
     assert_int_equal(at_nvs_set_data(b.nvs, "ns", "b", AT_NVS_BLOB, data, 9000), AT_ERR_INVALID);
     bench_restart(&b);
     assert_int_equal(at_nvs_get_data(b.nvs, "ns", "b", AT_NVS_BLOB, back, sizeof back, &got),
@@ -358,11 +357,12 @@ static void check_example(at_nvs *nvs)
     assert_int_equal(at_nvs_get_int(nvs, "factory_param", "uart_baudrate", AT_NVS_I32, &value),
                      AT_OK);
     assert_int_equal(value, 115200);
-    assert_int_equal(at_nvs_get_data(nvs, "factory_param", "module_name", AT_NVS_TEXT, buf,
-                                     sizeof buf, &len), AT_OK);
+    assert_int_equal(
+        at_nvs_get_data(nvs, "factory_param", "module_name", AT_NVS_TEXT, buf, sizeof buf, &len),
+        AT_OK);
     assert_string_equal((char *)buf, "ESP32C2-4MB");
-    assert_int_equal(at_nvs_get_data(nvs, "server_ca", "server_ca", AT_NVS_BLOB, buf, sizeof buf,
-                                     &len), AT_OK);
+    assert_int_equal(
+        at_nvs_get_data(nvs, "server_ca", "server_ca", AT_NVS_BLOB, buf, sizeof buf, &len), AT_OK);
     assert_int_equal(len, 40);
     assert_int_equal(buf[39], 39);
 }
@@ -380,8 +380,8 @@ static void the_generators_image_is_read_and_made(void **state)
     unhex(example_page_1, raw);
     b.chip->program(b.chip->ctx, NVS_AT + AT_FLASH_SECTOR, raw, sizeof raw);
     at_nvs *reader;
-    assert_int_equal(at_nvs_open(&reader, &b.heap, &b.log, b.chip, NVS_AT, b.size,
-                                 AT_NVS_READ_ONLY), AT_OK);
+    assert_int_equal(
+        at_nvs_open(&reader, &b.heap, &b.log, b.chip, NVS_AT, b.size, AT_NVS_READ_ONLY), AT_OK);
     check_example(reader);
     assert_int_equal(at_nvs_set_int(reader, "a", "b", AT_NVS_U8, 1), AT_ERR_STATE);
     at_nvs_close(reader);

@@ -137,8 +137,8 @@ static void damaged_images_never_crash(void **state)
         b.chip->erase(b.chip->ctx, NVS_AT, b.size);
         b.chip->program(b.chip->ctx, NVS_AT, image, sizeof image);
         at_nvs *reader;
-        at_err read_only = at_nvs_open(&reader, &b.heap, &b.log, b.chip, NVS_AT, b.size,
-                                       AT_NVS_READ_ONLY);
+        at_err read_only =
+            at_nvs_open(&reader, &b.heap, &b.log, b.chip, NVS_AT, b.size, AT_NVS_READ_ONLY);
         unsigned keys = read_only == AT_OK ? read_all(reader) : 0;
         at_nvs_close(reader);
         at_err err = bench_open(&b);
@@ -171,8 +171,8 @@ static void failing_flash_is_an_error(void **state)
     make_clean(&b);
     at_flashchip chip = *b.chip;
     chip.program = failing_program;
-    assert_int_equal(at_nvs_open(&b.nvs, &b.heap, &b.log, &chip, NVS_AT, b.size,
-                                 AT_NVS_READ_WRITE), AT_OK);
+    assert_int_equal(at_nvs_open(&b.nvs, &b.heap, &b.log, &chip, NVS_AT, b.size, AT_NVS_READ_WRITE),
+                     AT_OK);
     int64_t value;
     assert_int_equal(at_nvs_set_int(b.nvs, "ints", "new", AT_NVS_U8, 1), AT_ERR_IO);
     assert_int_equal(at_nvs_set_int(b.nvs, "ints", "new", AT_NVS_U8, 2), AT_ERR_IO);

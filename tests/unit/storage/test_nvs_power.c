@@ -3,9 +3,9 @@
  * boot works and every value is the old or the new one. */
 #include "flash_fixture.h"
 
-#define PAGES 4u
-#define STEPS 220u
-#define KEYS 9u
+#define PAGES     4u
+#define STEPS     220u
+#define KEYS      9u
 #define VALUE_MAX 6000u
 
 typedef struct value {
@@ -68,12 +68,12 @@ static bool holds(at_nvs *nvs, unsigned key, const value *v)
     }
     if (v->type == AT_NVS_I32) {
         int64_t number;
-        return at_nvs_get_int(nvs, space_of(key), name_of(key), v->type, &number) == AT_OK
-            && number == (int32_t)v->seed;
+        return at_nvs_get_int(nvs, space_of(key), name_of(key), v->type, &number) == AT_OK &&
+               number == (int32_t)v->seed;
     }
-    return at_nvs_get_data(nvs, space_of(key), name_of(key), v->type, got, sizeof got, &len)
-            == AT_OK
-        && len == make_bytes(v, want) && memcmp(got, want, len) == 0;
+    return at_nvs_get_data(nvs, space_of(key), name_of(key), v->type, got, sizeof got, &len) ==
+               AT_OK &&
+           len == make_bytes(v, want) && memcmp(got, want, len) == 0;
 }
 
 /* What step number n changes. */
@@ -94,8 +94,8 @@ static void plan(day *d, unsigned step)
         return;
     }
     static const at_nvs_type types[KEYS] = {
-        AT_NVS_I32, AT_NVS_I32, AT_NVS_BLOB, AT_NVS_TEXT, AT_NVS_BLOB,
-        AT_NVS_I32, AT_NVS_TEXT, AT_NVS_I32, AT_NVS_BLOB,
+        AT_NVS_I32, AT_NVS_I32,  AT_NVS_BLOB, AT_NVS_TEXT, AT_NVS_BLOB,
+        AT_NVS_I32, AT_NVS_TEXT, AT_NVS_I32,  AT_NVS_BLOB,
     };
     static const at_nvs_type mixed[] = { AT_NVS_I32, AT_NVS_TEXT, AT_NVS_BLOB };
     static const size_t longest[KEYS] = { 0, 0, 128, 90, 4300, 300, 33, 0, 500 };
@@ -142,8 +142,8 @@ static void check_after_boot(bench *b, const day *d, uint64_t cut)
 {
     for (unsigned k = 0; k < KEYS; k++) {
         if (!holds(b->nvs, k, &d->now[k]) && !holds(b->nvs, k, &d->next[k])) {
-            fail_msg("cut %llu: %s is neither the old nor the new value",
-                     (unsigned long long)cut, name_of(k));
+            fail_msg("cut %llu: %s is neither the old nor the new value", (unsigned long long)cut,
+                     name_of(k));
         }
     }
     int64_t number;

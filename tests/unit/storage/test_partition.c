@@ -20,8 +20,8 @@ static void check_sha(uint32_t chip_size, bool customize, const char *want)
     at_partition back[AT_PARTITION_MAX];
     size_t got;
     const char *why = "";
-    assert_int_equal(at_partition_parse(raw, sizeof raw, chip_size, back, AT_COUNT(back), &got,
-                                        &why), AT_OK);
+    assert_int_equal(
+        at_partition_parse(raw, sizeof raw, chip_size, back, AT_COUNT(back), &got, &why), AT_OK);
     assert_int_equal(got, count);
     assert_string_equal(back[0].label, entries[0].label);
 }
@@ -107,8 +107,8 @@ static at_err parse_with(const at_partition *entries, size_t count, size_t at, u
     if (at < sizeof raw) {
         raw[at] ^= flip;
     }
-    at_err err = at_partition_parse(raw, sizeof raw, AT_FLASHFILE_4MB, back, AT_COUNT(back), &got,
-                                    &why);
+    at_err err =
+        at_partition_parse(raw, sizeof raw, AT_FLASHFILE_4MB, back, AT_COUNT(back), &got, &why);
     assert_true((err == AT_ERR_CORRUPT) == (why != NULL));
     return err;
 }

@@ -71,8 +71,8 @@ static void policies_decide_about_flash(void **state)
     assert_false(at_setting_blob(s, AT_SETTING_STATION, blob, 8));
 
     at_setting_set_int(s, AT_SETTING_SYSSTORE, 0);
-    at_setting_set_int(s, AT_SETTING_CWMODE, 3);      /* SYSSTORE: not stored now */
-    at_setting_set_int(s, AT_SETTING_CWAUTOCONN, 0);  /* ALWAYS */
+    at_setting_set_int(s, AT_SETTING_CWMODE, 3);     /* SYSSTORE: not stored now */
+    at_setting_set_int(s, AT_SETTING_CWAUTOCONN, 0); /* ALWAYS */
     s = restart(&b, s);
     assert_int_equal(at_setting_int(s, AT_SETTING_SYSSTORE), 1); /* NEVER */
     assert_int_equal(at_setting_int(s, AT_SETTING_CWMODE), 1);
