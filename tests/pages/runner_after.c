@@ -16,20 +16,20 @@
 
 static bool has(const bytes *b, const char *text, size_t *end)
 {
-    const uint8_t *found =
-        b->len > 0 ? memmem(bytes_at(b), b->len, text, strlen(text)) : NULL;
+    const uint8_t *found = b->len > 0 ? memmem(bytes_at(b), b->len, text, strlen(text)) : NULL;
 
     if (found != NULL)
         *end = (size_t)(found - bytes_at(b)) + strlen(text);
     return found != NULL;
 }
 
-/* Lets time pass until text has come; takes everything up to its end. */
-static bool wait_for(play *p, const char *text, uint64_t most_us)
+/* Lets time pass until text has come; takes everything up to its end. false also when never came
+ * before it. */
+static bool wait_for_only(play *p, const char *text, const char *never, uint64_t most_us)
 {
     bytes *output = bench_output(p->b);
     uint64_t limit = bench_now(p->b) + most_us;
-    size_t end;
+    size_t end, never_end;
 
     play_settle(p);
     while (!p->failed && !has(output, text, &end)) {
@@ -37,10 +37,15 @@ static bool wait_for(play *p, const char *text, uint64_t most_us)
             return false;
         play_settle(p);
     }
-    if (p->failed)
+    if (p->failed || (never != NULL && has(output, never, &never_end) && never_end < end))
         return false;
     bytes_drop(output, end);
     return true;
+}
+
+static bool wait_for(play *p, const char *text, uint64_t most_us)
+{
+    return wait_for_only(p, text, NULL, most_us);
 }
 
 static void drop_output(play *p)
@@ -144,8 +149,8 @@ bool inject_restart(play *p)
         play_fail(p, "a forced restart is not announced");
         return true;
     }
-    if (!wait_for(p, "\r\nready\r\n", 5000000)) {
-        play_fail(p, "not ready after a forced restart");
+    if (!wait_for_only(p, "\r\nready\r\n", "busy", 5000000)) {
+        play_fail(p, "not ready after a forced restart, or busy before it");
         return true;
     }
     bench_send(p->b, "AT\r\n", 4);

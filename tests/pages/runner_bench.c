@@ -85,8 +85,7 @@ static bool open_air(bench *b, const char *text, char *error, size_t room)
                                    .owner = b };
 
     at_world_default(&b->world);
-    if (text[0] != '\0' &&
-        !at_world_parse(&b->world, "world", text, strlen(text), error, room))
+    if (text[0] != '\0' && !at_world_parse(&b->world, "world", text, strlen(text), error, room))
         return false;
     b->world.host_count = 0; /* the computer that runs the test is not on its bench */
     for (uint32_t i = 0; i < b->world.ap_count; i++)

@@ -11,7 +11,7 @@
 #include "tests/pages/runner_lane.h"
 #include "tests/pages/runner_text.h"
 
-#define CHUNK_WHOLE 0u
+#define CHUNK_WHOLE  0u
 #define CHUNK_RANDOM SIZE_MAX
 
 typedef struct bench bench;

@@ -88,9 +88,12 @@ static bool flash_cut(bench *b, char **words)
 
 /* A fault verb of five words makes a fault, one of three switches it. */
 static const verb verbs[] = {
-    { "ap NAME ON", ap_power },   { "rssi NAME N", ap_rssi },
-    { "fault NAME ON", fault_switch }, { "fault NAME NAME NAME N", fault_add },
-    { "power ON", power },        { "host GO", host },
+    { "ap NAME ON", ap_power },
+    { "rssi NAME N", ap_rssi },
+    { "fault NAME ON", fault_switch },
+    { "fault NAME NAME NAME N", fault_add },
+    { "power ON", power },
+    { "host GO", host },
     { "flash cut N", flash_cut },
 };
 

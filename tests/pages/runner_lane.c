@@ -114,8 +114,9 @@ void lane_log(lane *l, at_log_level level, const char *area, const char *text)
 {
     static const char letters[] = "EWID";
     char line[400];
-    int len = snprintf(line, sizeof(line), "%10.3f ms %c %s: %s\n",
-                       (double)(l->now_us - LANE_EPOCH_US) / 1000.0, letters[level & 3], area, text);
+    int len =
+        snprintf(line, sizeof(line), "%10.3f ms %c %s: %s\n",
+                 (double)(l->now_us - LANE_EPOCH_US) / 1000.0, letters[level & 3], area, text);
     size_t used = len < 0 ? 0 : len >= (int)sizeof(line) ? sizeof(line) - 1 : (size_t)len;
 
     if (at_ring_room(&l->log) < used)

@@ -14,12 +14,12 @@
 #include "iface/supervisor.h"
 #include "iface/waiter.h"
 
-#define LANE_PORT 4096u           /* bytes in a byte port's buffer, as in a pseudo-terminal */
-#define LANE_PIPE (64u * 1024u)   /* bytes of a peer's line */
-#define LANE_AIR (512u * 1024u)   /* bytes of frames in each direction */
-#define LANE_LOG (64u * 1024u)    /* bytes of log kept */
+#define LANE_PORT 4096u          /* bytes in a byte port's buffer, as in a pseudo-terminal */
+#define LANE_PIPE (64u * 1024u)  /* bytes of a peer's line */
+#define LANE_AIR  (512u * 1024u) /* bytes of frames in each direction */
+#define LANE_LOG  (64u * 1024u)  /* bytes of log kept */
 
-#define LANE_EPOCH_US 1000000u    /* virtual time at which every page begins */
+#define LANE_EPOCH_US 1000000u /* virtual time at which every page begins */
 
 /* What a chip tells about itself each time it falls asleep. */
 typedef struct lane_stats {
@@ -39,7 +39,7 @@ typedef struct lane {
     uint32_t warnings; /* log lines at warning level */
     uint64_t dropped;  /* frames that found no room */
     lane_stats stats;
-    at_ring to_port, from_port; /* bytes to and from the child */
+    at_ring to_port, from_port;   /* bytes to and from the child */
     at_ring to_radio, from_radio; /* frames: two bytes of length, then the frame */
     at_ring log;
 } lane;

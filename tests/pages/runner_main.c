@@ -24,7 +24,8 @@
 #include "tests/pages/runner_play.h"
 
 #define FILES_MAX 1000
-#define INJECT_MAX 500u /* restarts per scenario; more means that the points are not counted right */
+#define INJECT_MAX \
+    500u /* restarts per scenario; more means that the points are not counted right */
 
 typedef struct options {
     uint64_t seed;
@@ -98,8 +99,9 @@ static bool replay_chunks(const scenario *s, const options *o, FILE *to, tally *
 static bool replay_restarts(const scenario *s, const options *o, FILE *to, tally *t)
 {
     for (unsigned k = 1; k <= INJECT_MAX; k++) {
-        const play_options how = { .seed = o->seed, .chunk = CHUNK_WHOLE, .inject = k,
-                                   .verbose = o->verbose };
+        const play_options how = {
+            .seed = o->seed, .chunk = CHUNK_WHOLE, .inject = k, .verbose = o->verbose
+        };
         play_result result = replay(s, &how, to);
 
         t->replays++;
@@ -320,10 +322,10 @@ static size_t parse_chunk(const char *text)
 static void parse_options(int argc, char **argv, options *o)
 {
     static const struct option names[] = {
-        { "chunk", required_argument, NULL, 'c' }, { "seed", required_argument, NULL, 's' },
-        { "page", required_argument, NULL, 'p' },  { "jobs", required_argument, NULL, 'j' },
+        { "chunk", required_argument, NULL, 'c' },    { "seed", required_argument, NULL, 's' },
+        { "page", required_argument, NULL, 'p' },     { "jobs", required_argument, NULL, 'j' },
         { "inject-restart", no_argument, NULL, 'i' }, { "openings", required_argument, NULL, 'o' },
-        { "verbose", no_argument, NULL, 'v' },     { NULL, 0, NULL, 0 }
+        { "verbose", no_argument, NULL, 'v' },        { NULL, 0, NULL, 0 }
     };
     bool chosen_chunk = false, chosen_inject = false;
     int option;

@@ -237,7 +237,8 @@ static void time_step(parser *ps, span text)
     while (digits < text.len && text.at[digits] >= '0' && text.at[digits] <= '9')
         digits++;
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (equals(behind(text, digits), units[i].unit) && number((span){ text.at, digits }, &value)) {
+        if (equals(behind(text, digits), units[i].unit) &&
+            number((span){ text.at, digits }, &value)) {
             add_step(ps, STEP_TIME)->us = value * units[i].us;
             return;
         }

@@ -15,9 +15,9 @@ static size_t endpoint_len(const char *line, size_t len)
 {
     size_t used = 0;
 
-    while (used < len && (line[used] == '_' || (line[used] >= '0' && line[used] <= '9') ||
-                          (line[used] >= 'a' && line[used] <= 'z') ||
-                          (line[used] >= 'A' && line[used] <= 'Z')))
+    while (used < len &&
+           (line[used] == '_' || (line[used] >= '0' && line[used] <= '9') ||
+            (line[used] >= 'a' && line[used] <= 'z') || (line[used] >= 'A' && line[used] <= 'Z')))
         used++;
     return used + 1 < len && line[used] == ':' && line[used + 1] == ' ' ? used : 0;
 }

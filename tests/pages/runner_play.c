@@ -124,7 +124,9 @@ static bool expect_over(play *p, const step *s)
         p->prompted = p->prompted || has_prompt(data, used);
         bytes_drop(output, used);
         return true;
-    case MATCH_NO: play_fail(p, "other output: the first difference is at byte %zu", used); return true;
+    case MATCH_NO:
+        play_fail(p, "other output: the first difference is at byte %zu", used);
+        return true;
     default: return false;
     }
 }

@@ -37,9 +37,10 @@ typedef struct play {
 void play_fail(play *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void play_settle(play *p);
 
-void peers_give(play *p, const step *s);          /* a STEP_PEER */
-bool peers_waiting(const play *p, const step *s); /* the answers that s waits for are not there yet */
-void peers_listen(play *p);                       /* takes answers, fails on bad ones */
+void peers_give(play *p, const step *s); /* a STEP_PEER */
+bool peers_waiting(const play *p,
+                   const step *s); /* the answers that s waits for are not there yet */
+void peers_listen(play *p);        /* takes answers, fails on bad ones */
 
 /* After the last step: nothing unread, the module alive, everything given back. */
 void after_scenario(play *p);

@@ -140,7 +140,8 @@ static bool in_field(field kind, uint8_t c, bool first, int follows)
 }
 
 /* Takes the bytes of a field; follows is the pattern's next byte, -1 at its end. */
-static match_result match_field(field kind, int follows, const uint8_t *data, size_t len, size_t *at)
+static match_result match_field(field kind, int follows, const uint8_t *data, size_t len,
+                                size_t *at)
 {
     size_t start = *at;
 
