@@ -1,18 +1,18 @@
 /* The air as a whole: its access points, its ports, and what goes where first.
  *
- *     radio ──► input ──► management ► station.c      (authentication, association, scan)
- *                    ├──► EAPOL ─────► station.c      (four-way handshake)
- *                    └──► data ──────► medium.c ──► switch.c ──► other members
- *     wire  ──► input ───────────────────────────►    ├──► gateway.c (ARP, DHCP, DNS, echo)
- *                                                      └──► uplink
+ *     radio --> input --> management --> station.c    (authentication, association, scan)
+ *                   |---> EAPOL -------> station.c    (four-way handshake)
+ *                   `---> data --------> medium.c --> switch.c --> other members
+ *     wire  --> input --------------------------------->  |------> gateway.c (ARP, DHCP, DNS, echo)
+ *                                                         `------> uplink
  *
  * A port is a radio or a computer on an access point's wire. A radio is the member of at most one
- * access point. `ap` is what the access point knows, `heard` what the radio believes: they differ after
- * the access point lost power, until the radio's beacon time-out, or until it comes back and answers
- * data of a station it does not know with a deauthentication.
+ * access point. `ap` is what the access point knows, `heard` what the radio believes: they differ
+ * after the access point lost power, until the radio's beacon time-out, or until it comes back and
+ * answers data of a station it does not know with a deauthentication.
  *
- * Nothing here keeps a pointer to a frame beyond the call that brought it. An owner's `send` must not
- * call back into the air; from anywhere else every function may be called.
+ * Nothing here keeps a pointer to a frame beyond the call that brought it. An owner's `send` must
+ * not call back into the air; from anywhere else every function may be called.
  */
 #include "air/air_priv.h"
 

@@ -20,10 +20,10 @@ typedef struct at_air_config {
     at_loop *loop;
     at_heap *heap;
     at_log *log;
-    const at_random *random;        /* seeded */
-    const at_world *world;          /* copied */
+    const at_random *random;          /* seeded */
+    const at_world *world;            /* copied */
     const at_uplink_ops *slirp, *tap; /* NULL: not built */
-    const at_resolver *resolver;    /* NULL: names only */
+    const at_resolver *resolver;      /* NULL: names only */
     at_policy policy;
     /* Events as JSON: "station" {"mac","ap","joined"}, "lease" {"mac","ip"}, "forward"
      * {"host","port","to"}, "fault" {...}. */
@@ -36,8 +36,8 @@ typedef struct at_air_config {
 at_air *at_air_create(const at_air_config *config); /* NULL: out of memory */
 void at_air_destroy(at_air *air);
 
-/* send: a frame for the port's owner; copies or drops. mac: the radio's factory address (its frames may
- * carry another, AT+CIPSTAMAC). */
+/* send: a frame for the port's owner; copies or drops. mac: the radio's factory address (its
+ * frames may carry another, AT+CIPSTAMAC). */
 at_air_port *at_air_attach_radio(at_air *air, const uint8_t mac[6],
                                  void (*send)(void *ctx, const uint8_t *frame, size_t len),
                                  void *ctx);
@@ -53,8 +53,8 @@ void at_air_detach(at_air_port *port);
 
 typedef struct at_forward { /* --forward [udp:][ADDR:]HOSTPORT:MODULEPORT */
     bool udp;
-    uint32_t host_addr;   /* host byte order */
-    uint16_t host_port;   /* 0: any free one, reported by event "forward" */
+    uint32_t host_addr; /* host byte order */
+    uint16_t host_port; /* 0: any free one, reported by event "forward" */
     uint16_t module_port;
 } at_forward;
 /* "ok" or false with the reason in error. */

@@ -14,10 +14,10 @@
 #include "proto/mgmt.h"
 #include "proto/udp.h"
 
-#define AIR_ERROR_ROOM 160u
-#define AIR_LEASES_MAX 4096u
-#define AIR_QUERIES_MAX 32u       /* DNS queries with the resolver at the same time */
-#define AIR_REASON_NOT_ASSOCIATED 7u /* class 3 frame from a station that is not associated */
+#define AIR_ERROR_ROOM            160u
+#define AIR_LEASES_MAX            4096u
+#define AIR_QUERIES_MAX           32u /* DNS queries with the resolver at the same time */
+#define AIR_REASON_NOT_ASSOCIATED 7u  /* class 3 frame from a station that is not associated */
 
 typedef struct air_ap air_ap;
 
@@ -53,7 +53,7 @@ typedef struct air_forward {
     struct air_forward *next;
     at_forward what;
     bool open;
-    bool reported;      /* its failure was, for this address */
+    bool reported; /* its failure was, for this address */
 } air_forward;
 
 struct at_air_port {
@@ -65,13 +65,13 @@ struct at_air_port {
     void *ctx;
 
     air_state state;
-    air_ap *ap;       /* whose member it is */
-    air_ap *heard;    /* the access point that the radio believes to be associated with */
-    uint8_t mac[6];   /* the station's address */
+    air_ap *ap;     /* whose member it is */
+    air_ap *heard;  /* the access point that the radio believes to be associated with */
+    uint8_t mac[6]; /* the station's address */
     uint16_t aid, status;
     uint8_t tries;
     at_eapol eapol;
-    at_timer timer;   /* join_ms, handshake answers */
+    at_timer timer; /* join_ms, handshake answers */
     at_timer beacon_timer;
 
     at_timer scan_timer;
@@ -89,7 +89,7 @@ struct at_air_port {
     uint64_t frames_in, frames_out;
 };
 
-typedef struct air_effects { /* all active faults of one access point together */
+typedef struct air_effects {  /* all active faults of one access point together */
     uint32_t loss, duplicate; /* percent */
     uint32_t rate;            /* bytes per second, 0: none */
     uint64_t delay_us;
@@ -115,7 +115,11 @@ struct air_ap {
 };
 
 typedef enum air_fault_state {
-    AIR_FAULT_OFF, AIR_FAULT_WAIT_TIME, AIR_FAULT_WAIT_BYTES, AIR_FAULT_ACTIVE, AIR_FAULT_STATES
+    AIR_FAULT_OFF,
+    AIR_FAULT_WAIT_TIME,
+    AIR_FAULT_WAIT_BYTES,
+    AIR_FAULT_ACTIVE,
+    AIR_FAULT_STATES
 } air_fault_state;
 
 typedef struct air_fault {
@@ -137,11 +141,11 @@ typedef struct air_query { /* a DNS query that is with the resolver */
 } air_query;
 
 typedef struct air_counters {
-    uint64_t invalid;   /* frames that make no sense */
-    uint64_t unjoined;  /* data of radios that are not joined */
-    uint64_t faulted;   /* lost by a fault */
-    uint64_t overflow;  /* lost because a queue was full */
-    uint64_t refused;   /* by policy or for want of an uplink */
+    uint64_t invalid;  /* frames that make no sense */
+    uint64_t unjoined; /* data of radios that are not joined */
+    uint64_t faulted;  /* lost by a fault */
+    uint64_t overflow; /* lost because a queue was full */
+    uint64_t refused;  /* by policy or for want of an uplink */
 } air_counters;
 
 struct at_air {
@@ -186,7 +190,8 @@ void air_learn_ip(at_air_port *port, uint32_t ip); /* 0: has none any more */
 /* ---- medium.c ---- */
 void air_pipes_init(at_air_port *port);
 void air_pipes_flush(at_air_port *port);
-/* A data frame between a member and its access point: comes out in air_switch_input or air_deliver. */
+/* A data frame between a member and its access point: comes out in air_switch_input or
+ * air_deliver. */
 void air_pass(at_air_port *port, bool to_air, const uint8_t *frame, size_t len);
 
 /* ---- fault.c ---- */

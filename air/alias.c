@@ -1,10 +1,10 @@
 /* The flow table of host addresses.
  *
  * A station talks to 192.168.3.102; the uplink knows this computer as the gateway. The packet's
- * destination is changed on the way out, and the source of the answer on the way in. What comes back
- * carries only protocol and ports, so (protocol, station port, host port) is the key. A station that
- * uses the same pair of ports to two addresses at once gets the later one: it takes a module that
- * binds a port and talks to two addresses of one computer to see that.
+ * destination is changed on the way out, and the source of the answer on the way in. What comes
+ * back carries only protocol and ports, so (protocol, station port, host port) is the key. A
+ * station that uses the same pair of ports to two addresses at once gets the later one: it takes a
+ * module that binds a port and talks to two addresses of one computer to see that.
  *
  * 64 sets of 4, the least recently used of a set makes room: a fixed 4 KiB per station that used an
  * alias, and none for others. When there is no memory for it, answers come from the gateway.
@@ -91,8 +91,11 @@ void air_alias_note(air_aliases *a, at_heap *heap, const at_ipv4 *ip, uint32_t g
     }
     if (flow == NULL)
         flow = oldest(set_of(a, ip->protocol, from, to));
-    *flow = (air_flow){ .alias = ip->to, .station_port = from, .host_port = to,
-                        .protocol = ip->protocol, .used = ++a->count };
+    *flow = (air_flow){ .alias = ip->to,
+                        .station_port = from,
+                        .host_port = to,
+                        .protocol = ip->protocol,
+                        .used = ++a->count };
 }
 
 uint32_t air_alias_of(air_aliases *a, const at_ipv4 *ip)

@@ -1,15 +1,15 @@
 /* The classic libpcap file, in the byte order of big-endian machines everywhere.
  *
- * The magic number tells a reader the order, so one order is enough, and files are the same bytes on
- * every machine. Frames are whole (they are never longer than the snap length).
+ * The magic number tells a reader the order, so one order is enough, and files are the same bytes
+ * on every machine. Frames are whole (they are never longer than the snap length).
  */
 #include "air/capture.h"
 
 #include "core/bytes.h"
 
 #define MAGIC_MICROSECONDS 0xA1B2C3D4u
-#define SNAP_LENGTH 65535u
-#define LINKTYPE_ETHERNET 1u
+#define SNAP_LENGTH        65535u
+#define LINKTYPE_ETHERNET  1u
 
 void at_capture_start(const at_capture *capture)
 {
@@ -26,8 +26,7 @@ void at_capture_start(const at_capture *capture)
     capture->write(capture->ctx, header, at_built(&b));
 }
 
-void at_capture_frame(const at_capture *capture, uint64_t wall_us, const uint8_t *frame,
-                      size_t len)
+void at_capture_frame(const at_capture *capture, uint64_t wall_us, const uint8_t *frame, size_t len)
 {
     uint8_t header[16];
     at_builder b = at_builder_of(header, sizeof header);

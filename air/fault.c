@@ -4,9 +4,9 @@
  * access point (both directions together), then it is active until it is switched off. A fault
  * without an access point is on all of them.
  *
- * What a fault does to frames takes effect with the very next frame. What it does to members (taking
- * power, throwing them out) is put off to a task: the frame that filled the byte counter may be
- * on its way out of an uplink that goes away with the member.
+ * What a fault does to frames takes effect with the very next frame. What it does to members
+ * (taking power, throwing them out) is put off to a task: the frame that filled the byte counter
+ * may be on its way out of an uplink that goes away with the member.
  */
 #include "air/air_priv.h"
 

@@ -1,10 +1,10 @@
 /* Forwards: ports of this computer that lead to a module.
  *
- * A forward belongs to a radio and lasts as long as that. It listens only while the radio's station
- * has an IPv4 address, because an open port of a module that is not there would accept and then
- * hang. A host port of 0 is chosen with the first opening and kept, so a test that learned it can
- * use it after a restart of the module. What cannot be opened is reported once per address and tried
- * again with the next one.
+ * A forward belongs to a radio and lasts as long as that. It listens only while the radio's
+ * station has an IPv4 address, because an open port of a module that is not there would accept and
+ * then hang. A host port of 0 is chosen with the first opening and kept, so a test that learned it
+ * can use it after a restart of the module. What cannot be opened is reported once per address and
+ * tried again with the next one.
  */
 #include "air/air_priv.h"
 
@@ -27,13 +27,13 @@ static void report(at_air_port *port, const air_forward *f)
 
     air_event(port->air, "forward",
               "\"protocol\":\"%s\",\"host\":\"%u.%u.%u.%u\",\"port\":%u,"
-              "\"to\":\"%u.%u.%u.%u:%u\"", f->what.udp ? "udp" : "tcp", (unsigned)(host >> 24),
-              (unsigned)(host >> 16 & 255), (unsigned)(host >> 8 & 255), (unsigned)(host & 255),
-              (unsigned)f->what.host_port, (unsigned)(ip >> 24), (unsigned)(ip >> 16 & 255),
-              (unsigned)(ip >> 8 & 255), (unsigned)(ip & 255), (unsigned)f->what.module_port);
+              "\"to\":\"%u.%u.%u.%u:%u\"",
+              f->what.udp ? "udp" : "tcp", (unsigned)(host >> 24), (unsigned)(host >> 16 & 255),
+              (unsigned)(host >> 8 & 255), (unsigned)(host & 255), (unsigned)f->what.host_port,
+              (unsigned)(ip >> 24), (unsigned)(ip >> 16 & 255), (unsigned)(ip >> 8 & 255),
+              (unsigned)(ip & 255), (unsigned)f->what.module_port);
     at_log(port->air->config.log, AT_LOG_INFO, "air", "%s port %u leads to port %u of the module",
-           f->what.udp ? "UDP" : "TCP", (unsigned)f->what.host_port,
-           (unsigned)f->what.module_port);
+           f->what.udp ? "UDP" : "TCP", (unsigned)f->what.host_port, (unsigned)f->what.module_port);
 }
 
 static void open_one(at_air_port *port, air_forward *f)
@@ -44,9 +44,8 @@ static void open_one(at_air_port *port, air_forward *f)
     if (f->open || f->reported)
         return;
     if (uplink != NULL && ops_of(port)->forward != NULL)
-        f->open = ops_of(port)->forward(uplink, f->what.udp, f->what.host_addr,
-                                        &f->what.host_port, port->ip, f->what.module_port, error,
-                                        sizeof error);
+        f->open = ops_of(port)->forward(uplink, f->what.udp, f->what.host_addr, &f->what.host_port,
+                                        port->ip, f->what.module_port, error, sizeof error);
     if (f->open) {
         report(port, f);
         return;
@@ -138,8 +137,10 @@ bool at_forward_parse(at_forward *f, const char *text, char *error, size_t room)
     }
     if (colon == NULL || !parse_port(at, (size_t)(colon - at), 0, &f->host_port) ||
         !parse_port(colon + 1, strlen(colon + 1), 1, &f->module_port)) {
-        (void)snprintf(error, room, "'%.40s' is not [udp:][ADDR:]HOSTPORT:MODULEPORT, "
-                                    "like 8080:80 (HOSTPORT 0..65535, MODULEPORT 1..65535)", text);
+        (void)snprintf(error, room,
+                       "'%.40s' is not [udp:][ADDR:]HOSTPORT:MODULEPORT, "
+                       "like 8080:80 (HOSTPORT 0..65535, MODULEPORT 1..65535)",
+                       text);
         return false;
     }
     return true;

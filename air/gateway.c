@@ -1,16 +1,17 @@
 /* The access point as a host of its own network: ARP, echo, DHCP, DNS, and the door to the outside.
  *
- * Its address is the gateway's. Where there is an uplink it also has the computer's other addresses
- * (hosts of the world file), for ARP and echo as well. What it serves itself never reaches the
- * uplink; everything else is either let out or refused at once, with a reset (TCP) or an ICMP error,
- * so that a module learns it in a millisecond and not by a time-out:
+ * Its address is the gateway's. Where there is an uplink it also has the computer's other
+ * addresses (hosts of the world file), for ARP and echo as well. What it serves itself never
+ * reaches the uplink; everything else is either let out or refused at once, with a reset (TCP) or
+ * an ICMP error, so that a module learns it in a millisecond and not by a time-out:
  *
  *     destination            open        local       none, or no uplink
  *     this computer          out         out         refused
  *     this network           unreachable (nobody has that address)
  *     anything else          out         refused     refused
  *
- * A station's address is learned here, from its leases, ARP messages and packets; forwards follow it.
+ * A station's address is learned here, from its leases, ARP messages and packets; forwards follow
+ * it.
  */
 #include "air/air_priv.h"
 
@@ -83,8 +84,10 @@ static void dhcp_input(at_air_port *port, const at_udp *udp)
                ap->def->name);
     if (result.len > 0) {
         at_ipv4 ip = { .from = ap->dhcps.config.server, .to = result.to_ip, .ttl = 64 };
-        at_udp out = { .from_port = AT_DHCP_SERVER_PORT, .to_port = AT_DHCP_CLIENT_PORT,
-                       .data = answer, .data_len = result.len };
+        at_udp out = { .from_port = AT_DHCP_SERVER_PORT,
+                       .to_port = AT_DHCP_CLIENT_PORT,
+                       .data = answer,
+                       .data_len = result.len };
 
         air_send_udp(port, result.to_mac, &ip, &out);
     }
@@ -124,9 +127,9 @@ void air_send_udp(at_air_port *port, const uint8_t to_mac[6], const at_ipv4 *ip,
     at_ipv4 header = *ip;
 
     header.id = port->ap->ip_id++;
-    send_packet(port, to_mac, frame,
-                at_udp_build(udp, &header, frame + AT_ETHER_HEADER,
-                             sizeof frame - AT_ETHER_HEADER));
+    send_packet(
+        port, to_mac, frame,
+        at_udp_build(udp, &header, frame + AT_ETHER_HEADER, sizeof frame - AT_ETHER_HEADER));
 }
 
 /* ---- the door ---- */
@@ -134,14 +137,10 @@ void air_send_udp(at_air_port *port, const uint8_t to_mac[6], const at_ipv4 *ip,
 static const char *protocol_name(uint8_t protocol)
 {
     switch (protocol) {
-    case AT_IPPROTO_TCP:
-        return "TCP";
-    case AT_IPPROTO_UDP:
-        return "UDP";
-    case AT_IPPROTO_ICMP:
-        return "ICMP";
-    default:
-        return "a packet";
+    case AT_IPPROTO_TCP: return "TCP";
+    case AT_IPPROTO_UDP: return "UDP";
+    case AT_IPPROTO_ICMP: return "ICMP";
+    default: return "a packet";
     }
 }
 

@@ -1,12 +1,12 @@
 /* The line reader of world files.
  *
- * Each line is copied into the reader's buffer and cut there, so items are ended strings, and nothing
- * is allocated. A byte of zero, a line over the limit or one that is neither section, key nor comment
- * is an error with its line number.
+ * Each line is copied into the reader's buffer and cut there, so items are ended strings, and
+ * nothing is allocated. A byte of zero, a line over the limit or one that is neither section, key
+ * nor comment is an error with its line number.
  *
  * Why not inih: as Debian builds it, names end silently after 49 bytes (host names are longer), an
- * indented line is added to the key above it (so an indented "password = x" below "ssid = y" becomes
- * the SSID), a section without keys is never seen, and the handler is not told the line.
+ * indented line is added to the key above it (so an indented "password = x" below "ssid = y"
+ * becomes the SSID), a section without keys is never seen, and the handler is not told the line.
  */
 #include "air/ini.h"
 

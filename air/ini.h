@@ -1,5 +1,6 @@
-/* Reads the lines of an INI text one by one. The world file's grammar: [section name], key = value,
- * whole-line comments with # or ;, and " ;" or " #" behind a value unless it is in double quotes. */
+/* Reads the lines of an INI text one by one. The world file's grammar: [section name], key =
+ * value, whole-line comments with # or ;, and " ;" or " #" behind a value unless it is in double
+ * quotes. */
 #ifndef AIR_INI_H
 #define AIR_INI_H
 
@@ -16,7 +17,7 @@ typedef struct at_ini {
     uint32_t line;             /* of the item below, from 1 */
     const char *section, *key; /* inside text: the section's whole text; or key and value */
     const char *value;
-    const char *error;         /* AT_INI_ERROR: what is wrong with the line */
+    const char *error; /* AT_INI_ERROR: what is wrong with the line */
     char text[AT_INI_LINE_MAX + 1];
 } at_ini;
 

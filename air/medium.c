@@ -1,12 +1,12 @@
 /* The medium between a radio and its access point: where faults act on data frames.
  *
- * Each radio has a pipe per direction. Without faults a frame goes straight through, not copied. Loss,
- * duplication and half-open are decided when the frame enters; delay and rate hold it in a queue. A pipe
- * never reorders: what enters behind a held frame waits behind it, also after the fault was
- * switched off. Queues are bounded in bytes; what does not fit is lost and counted.
+ * Each radio has a pipe per direction. Without faults a frame goes straight through, not copied.
+ * Loss, duplication and half-open are decided when the frame enters; delay and rate hold it in a
+ * queue. A pipe never reorders: what enters behind a held frame waits behind it, also after the
+ * fault was switched off. Queues are bounded in bytes; what does not fit is lost and counted.
  *
- * The rate is per radio and direction. Management and EAPOL frames do not come through here: they have
- * faults of their own (no_assoc, no_eapol), so that a lossy link can still be joined.
+ * The rate is per radio and direction. Management and EAPOL frames do not come through here: they
+ * have faults of their own (no_assoc, no_eapol), so that a lossy link can still be joined.
  */
 #include "air/air_priv.h"
 

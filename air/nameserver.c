@@ -1,10 +1,10 @@
 /* The DNS answerer at the gateway's port 53.
  *
  * The world file's names come first, the names of its hosts with them; a name that has only an
- * address of the other family is answered with no records, as a real server does. Other names go to the
- * computer's resolver, as the raw query, when there is an uplink and the policy is open. Without
- * that, or when the resolver has no answer, the answer is SERVFAIL at once, and the log says which
- * name: a module must not wait for a time-out to learn that nobody knows.
+ * address of the other family is answered with no records, as a real server does. Other names go
+ * to the computer's resolver, as the raw query, when there is an uplink and the policy is open.
+ * Without that, or when the resolver has no answer, the answer is SERVFAIL at once, and the log
+ * says which name: a module must not wait for a time-out to learn that nobody knows.
  *
  * A query that is with the resolver belongs to its port, and ends with the membership.
  */
@@ -14,7 +14,7 @@
 
 #include "core/bytes.h"
 
-#define TTL_S 60u
+#define TTL_S       60u
 #define ANSWERS_MAX 8u
 
 static void reply(at_air_port *port, uint32_t to, uint16_t to_port, const uint8_t *data, size_t len)
@@ -26,8 +26,8 @@ static void reply(at_air_port *port, uint32_t to, uint16_t to_port, const uint8_
         air_send_udp(port, port->mac, &ip, &udp);
 }
 
-static void reply_empty(at_air_port *port, uint32_t to, uint16_t to_port,
-                        const at_dns_query *query, at_dns_rcode rcode)
+static void reply_empty(at_air_port *port, uint32_t to, uint16_t to_port, const at_dns_query *query,
+                        at_dns_rcode rcode)
 {
     uint8_t out[AT_DNS_UDP_MAX];
 
@@ -97,8 +97,8 @@ static void resolver_answered(void *arg, const uint8_t *data, size_t len)
     if (len > 0) {
         reply(query->port, query->from, query->from_port, data, len);
     } else {
-        at_log(air->config.log, AT_LOG_WARN, "air", "DNS: the computer's resolver has no answer for %s",
-               query->query.name);
+        at_log(air->config.log, AT_LOG_WARN, "air",
+               "DNS: the computer's resolver has no answer for %s", query->query.name);
         reply_empty(query->port, query->from, query->from_port, &query->query, AT_DNS_SERVFAIL);
     }
     at_free(air->config.heap, query);
@@ -117,8 +117,13 @@ static bool forward(at_air_port *port, const at_ipv4 *ip, const at_udp *udp,
     query = at_alloc(air->config.heap, sizeof *query);
     if (query == NULL)
         return false;
-    *query = (air_query){ .next = air->queries, .air = air, .port = port, .from = ip->from,
-                          .to = ip->to, .from_port = udp->from_port, .query = *parsed };
+    *query = (air_query){ .next = air->queries,
+                          .air = air,
+                          .port = port,
+                          .from = ip->from,
+                          .to = ip->to,
+                          .from_port = udp->from_port,
+                          .query = *parsed };
     air->queries = query;
     air->query_count++;
     resolver->query(resolver->ctx, udp->data, udp->data_len, resolver_answered, query);
@@ -151,17 +156,14 @@ void air_dns_input(at_air_port *port, const at_ipv4 *ip, const at_udp *udp)
     if (port->ap->effects.kinds[AT_FAULT_NO_DNS])
         return;
     switch (at_dns_parse_query(&query, udp->data, udp->data_len)) {
-    case AT_OK:
-        break;
+    case AT_OK: break;
     case AT_ERR_UNSUPPORTED:
         reply_empty(port, ip->from, udp->from_port, &query, AT_DNS_NOT_IMPLEMENTED);
         return;
     case AT_ERR_INVALID:
         reply_empty(port, ip->from, udp->from_port, &query, AT_DNS_FORMAT_ERROR);
         return;
-    default:
-        air->counters.invalid++;
-        return;
+    default: air->counters.invalid++; return;
     }
     look_up(&air->world, query.name, &f);
     if (f.known) {

@@ -1,15 +1,16 @@
 /* A radio and its access point: scan, authentication, association, handshake, leaving.
  *
- *     IDLE ─AUTH─► AUTHENTICATED ─ASSOC─► (ASSOCIATING: join_ms) ─► HANDSHAKE ─► JOINED
- *                                                  open network ──────────────────►┘
+ *     IDLE -AUTH-> AUTHENTICATED -ASSOC-> (ASSOCIATING: join_ms) -> HANDSHAKE -> JOINED
+ *                                                 `-- open network ------------->
  *
- * The access point's view; the radio's station has its own machine (wifi/). Anything that does not fit
- * the state is ignored, as an access point does; an AUTH starts over from any state. Leaving ends
- * everything the membership had: held frames, DNS queries, forwards, the uplink, the keys.
+ * The access point's view; the radio's station has its own machine (wifi/). Anything that does not
+ * fit the state is ignored, as an access point does; an AUTH starts over from any state. Leaving
+ * ends everything the membership had: held frames, DNS queries, forwards, the uplink, the keys.
  *
  * The handshake's messages are sent again each second, four times in all; without an answer, or at
- * once after a wrong MIC (another passphrase), the station is thrown out with reason 15. A real access
- * point also lets a wrong MIC run into the time-out; saying so at once costs nobody four seconds.
+ * once after a wrong MIC (another passphrase), the station is thrown out with reason 15. A real
+ * access point also lets a wrong MIC run into the time-out; saying so at once costs nobody four
+ * seconds.
  *
  * SAE, WEP, WAPI, OWE and 802.1X are shown in scans but cannot be joined yet: authentication or
  * association is refused with a status, and the log says why.
@@ -21,8 +22,8 @@
 #include "core/bytes.h"
 
 #define HANDSHAKE_RETRY_US 1000000u
-#define HANDSHAKE_TRIES 4u
-#define SCAN_CHANNELS 13u /* what a scan of all channels visits */
+#define HANDSHAKE_TRIES    4u
+#define SCAN_CHANNELS      13u /* what a scan of all channels visits */
 
 static const char *const state_names[AIR_STATES] = {
     [AIR_IDLE] = "idle",
@@ -175,18 +176,12 @@ static void beacon_lost(void *arg)
 static uint8_t pairwise_of(uint8_t auth)
 {
     switch (auth) {
-    case AT_AUTH_OPEN:
-        return AT_CIPHER_NONE;
-    case AT_AUTH_WEP:
-        return AT_CIPHER_WEP40;
-    case AT_AUTH_WPA_PSK:
-        return AT_CIPHER_TKIP;
-    case AT_AUTH_WPA_WPA2_PSK:
-        return AT_CIPHER_TKIP_CCMP;
-    case AT_AUTH_WAPI_PSK:
-        return AT_CIPHER_UNKNOWN; /* SMS4 is not among those of CWLAP */
-    default:
-        return AT_CIPHER_CCMP;
+    case AT_AUTH_OPEN: return AT_CIPHER_NONE;
+    case AT_AUTH_WEP: return AT_CIPHER_WEP40;
+    case AT_AUTH_WPA_PSK: return AT_CIPHER_TKIP;
+    case AT_AUTH_WPA_WPA2_PSK: return AT_CIPHER_TKIP_CCMP;
+    case AT_AUTH_WAPI_PSK: return AT_CIPHER_UNKNOWN; /* SMS4 is not among those of CWLAP */
+    default: return AT_CIPHER_CCMP;
     }
 }
 
@@ -260,7 +255,8 @@ static void scan_start(at_air_port *port, const at_mgmt *m)
 
 /* ---- handshake ---- */
 
-/* 4096 rounds of PBKDF2 take 2 ms, so access points with one SSID and passphrase share the result. */
+/* 4096 rounds of PBKDF2 take 2 ms, so access points with one SSID and passphrase share the result.
+ * */
 static bool prepare_pmk(air_ap *ap)
 {
     at_air *air = ap->air;
@@ -332,8 +328,7 @@ void air_eapol_input(at_air_port *port, const uint8_t *frame, size_t len)
         return;
     }
     switch (at_eapol_input(&port->eapol, frame, len, reply, &reply_len)) {
-    case AT_EAPOL_IGNORED:
-        break;
+    case AT_EAPOL_IGNORED: break;
     case AT_EAPOL_REPLY:
         port->tries = 1;
         at_timer_in(port->air->config.loop, &port->timer, HANDSHAKE_RETRY_US);
@@ -389,17 +384,12 @@ static bool auth_fits(uint8_t ap, uint8_t wanted)
                 wanted == AT_AUTH_WPA2_WPA3_PSK;
 
     switch (ap) {
-    case AT_AUTH_OPEN:
-        return wanted == AT_AUTH_OPEN;
-    case AT_AUTH_WPA_PSK:
-        return wpa;
+    case AT_AUTH_OPEN: return wanted == AT_AUTH_OPEN;
+    case AT_AUTH_WPA_PSK: return wpa;
     case AT_AUTH_WPA2_PSK:
-    case AT_AUTH_WPA2_WPA3_PSK: /* its WPA3 half needs SAE */
-        return wpa2;
-    case AT_AUTH_WPA_WPA2_PSK:
-        return wpa || wpa2;
-    default:
-        return false;
+    case AT_AUTH_WPA2_WPA3_PSK: /* its WPA3 half needs SAE */ return wpa2;
+    case AT_AUTH_WPA_WPA2_PSK: return wpa || wpa2;
+    default: return false;
     }
 }
 
@@ -499,21 +489,11 @@ void air_mgmt_input(at_air_port *port, const uint8_t *frame, size_t len)
         return;
     }
     switch (m.type) {
-    case AT_MGMT_SCAN:
-        scan_start(port, &m);
-        break;
-    case AT_MGMT_AUTH:
-        auth_input(port, &m);
-        break;
-    case AT_MGMT_ASSOC:
-        assoc_input(port, &m);
-        break;
-    case AT_MGMT_DEAUTH:
-        deauth_input(port, &m);
-        break;
-    default: /* what only access points send */
-        port->air->counters.invalid++;
-        break;
+    case AT_MGMT_SCAN: scan_start(port, &m); break;
+    case AT_MGMT_AUTH: auth_input(port, &m); break;
+    case AT_MGMT_ASSOC: assoc_input(port, &m); break;
+    case AT_MGMT_DEAUTH: deauth_input(port, &m); break;
+    default: /* what only access points send */ port->air->counters.invalid++; break;
     }
 }
 

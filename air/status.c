@@ -1,8 +1,8 @@
 /* The state of the air as one JSON object, for the control socket.
  *
- * Written with a bounded printf into the caller's room; the first thing that does not fit spoils the
- * whole, so a reader never sees half an object. Names need no escapes: the world file's parser and
- * at_air_add_fault refuse quotes, backslashes and control characters in them.
+ * Written with a bounded printf into the caller's room; the first thing that does not fit spoils
+ * the whole, so a reader never sees half an object. Names need no escapes: the world file's parser
+ * and at_air_add_fault refuse quotes, backslashes and control characters in them.
  */
 #include "air/air_priv.h"
 
@@ -94,15 +94,17 @@ static void add_leases(text *t, const air_ap *ap)
 
 static void add_ap(text *t, const air_ap *ap)
 {
-    static const char *const uplinks[] = { [AT_UPLINK_NONE] = "none", [AT_UPLINK_SLIRP] = "slirp",
-                                           [AT_UPLINK_TAP] = "tap" };
+    static const char *const uplinks[] = {
+        [AT_UPLINK_NONE] = "none", [AT_UPLINK_SLIRP] = "slirp", [AT_UPLINK_TAP] = "tap"
+    };
     char bssid[18];
 
     at_format_mac(bssid, ap->def->bssid);
-    add(t, "{\"name\":\"%s\",\"bssid\":\"%s\",\"on\":%s,\"rssi\":%d,\"channel\":%u,"
-           "\"auth\":\"%s\",\"uplink\":\"%s\",", ap->def->name, bssid, ap->on ? "true" : "false",
-        ap->rssi, (unsigned)ap->def->channel, at_world_auth_name(ap->def->auth),
-        uplinks[ap->def->uplink]);
+    add(t,
+        "{\"name\":\"%s\",\"bssid\":\"%s\",\"on\":%s,\"rssi\":%d,\"channel\":%u,"
+        "\"auth\":\"%s\",\"uplink\":\"%s\",",
+        ap->def->name, bssid, ap->on ? "true" : "false", ap->rssi, (unsigned)ap->def->channel,
+        at_world_auth_name(ap->def->auth), uplinks[ap->def->uplink]);
     add_ip(t, "gateway", ap->def->gateway);
     add(t, ",\"stations\":%u", (unsigned)ap->associated);
     add_leases(t, ap);
@@ -139,10 +141,12 @@ size_t at_air_status(const at_air *air, char *buffer, size_t room)
     }
     add(&t, "]");
     add_faults(&t, air);
-    add(&t, ",\"lost\":{\"invalid\":%llu,\"unjoined\":%llu,\"faults\":%llu,\"overflow\":%llu,"
-            "\"refused\":%llu},\"held\":%u}", (unsigned long long)c->invalid,
-        (unsigned long long)c->unjoined, (unsigned long long)c->faulted,
-        (unsigned long long)c->overflow, (unsigned long long)c->refused, (unsigned)air->held);
+    add(&t,
+        ",\"lost\":{\"invalid\":%llu,\"unjoined\":%llu,\"faults\":%llu,\"overflow\":%llu,"
+        "\"refused\":%llu},\"held\":%u}",
+        (unsigned long long)c->invalid, (unsigned long long)c->unjoined,
+        (unsigned long long)c->faulted, (unsigned long long)c->overflow,
+        (unsigned long long)c->refused, (unsigned)air->held);
     if (!t.ok)
         return 0;
     return (size_t)(t.at - buffer);

@@ -1,13 +1,13 @@
 /* The switch of an access point: members among themselves, the access point itself, and the uplink.
  *
- * A frame of a member goes to the member that has its destination, or to the access point, or to all
- * when it is a group frame. Unknown destinations are not flooded: whoever is on the switch has spoken
- * (a station with its association), so an unknown address can only be behind a TAP uplink. With
- * isolation, radios do not reach each other; the wire is not concerned.
+ * A frame of a member goes to the member that has its destination, or to the access point, or to
+ * all when it is a group frame. Unknown destinations are not flooded: whoever is on the switch has
+ * spoken (a station with its association), so an unknown address can only be behind a TAP uplink.
+ * With isolation, radios do not reach each other; the wire is not concerned.
  *
- * The uplink is one object per member, opened with the first packet that wants out or with the first
- * forward. To it, this computer has one address, the gateway; the others are rewritten here, both
- * ways (alias.c). Frames of the uplink come from the loop.
+ * The uplink is one object per member, opened with the first packet that wants out or with the
+ * first forward. To it, this computer has one address, the gateway; the others are rewritten here,
+ * both ways (alias.c). Frames of the uplink come from the loop.
  */
 #include "air/air_priv.h"
 
@@ -61,12 +61,9 @@ void air_switch_input(at_air_port *port, const uint8_t *frame, size_t len)
 static const at_uplink_ops *ops_of(const air_ap *ap)
 {
     switch (ap->def->uplink) {
-    case AT_UPLINK_SLIRP:
-        return ap->air->config.slirp;
-    case AT_UPLINK_TAP:
-        return ap->air->config.tap;
-    case AT_UPLINK_NONE:
-        break;
+    case AT_UPLINK_SLIRP: return ap->air->config.slirp;
+    case AT_UPLINK_TAP: return ap->air->config.tap;
+    case AT_UPLINK_NONE: break;
     }
     return NULL;
 }

@@ -1,13 +1,14 @@
 /* The world: its defaults, and the walk over a world file.
  *
- * A file starts from the built-in world, so a page of three lines is enough to change one thing. The
- * first [ap ...] removes the built-in access point, the first [host ...] the built-in addresses of
- * this computer: whoever names some means just those. [world] and [names] may be opened again; an
- * access point, host or fault may not, because the second one would be a typing error.
+ * A file starts from the built-in world, so a page of three lines is enough to change one thing.
+ * The first [ap ...] removes the built-in access point, the first [host ...] the built-in
+ * addresses of this computer: whoever names some means just those. [world] and [names] may be
+ * opened again; an access point, host or fault may not, because the second one would be a typing
+ * error.
  *
- * Keys are rows of tables in world_keys.c. What depends on several keys (password and authentication,
- * pool and network, the access point a fault names) is checked at the end, and reported with the line
- * of its section. The first error ends the parse.
+ * Keys are rows of tables in world_keys.c. What depends on several keys (password and
+ * authentication, pool and network, the access point a fault names) is checked at the end, and
+ * reported with the line of its section. The first error ends the parse.
  */
 #include "air/world_priv.h"
 
@@ -192,7 +193,8 @@ static bool open_section(world_parse *p)
         return world_fail(p, p->ini.line, "name of more than %u bytes in [%.40s]",
                           AT_WORLD_NAME - 1, text);
     if (!at_world_name_ok(name))
-        return world_fail(p, p->ini.line, "quotes, backslashes and control characters cannot be in "
+        return world_fail(p, p->ini.line,
+                          "quotes, backslashes and control characters cannot be in "
                           "a name");
     return p->section->open(p, name);
 }
@@ -272,17 +274,20 @@ static bool check_password(world_parse *p, const at_world_ap *ap, uint32_t line)
 
     if (ap->auth == AT_AUTH_OPEN || ap->auth == AT_AUTH_OWE) {
         if (len != 0)
-            return world_fail(p, line, "[ap %s] has a password, but auth = %s takes none",
-                              ap->name, at_world_auth_name(ap->auth));
+            return world_fail(p, line, "[ap %s] has a password, but auth = %s takes none", ap->name,
+                              at_world_auth_name(ap->auth));
     } else if (ap->auth == AT_AUTH_WEP) {
         if (len != 5 && len != 13 && !((len == 10 || len == 26) && is_hex(ap->password)))
-            return world_fail(p, line, "[ap %s]: a WEP key has 5 or 13 bytes, or 10 or 26 "
-                              "hexadecimal digits", ap->name);
+            return world_fail(p, line,
+                              "[ap %s]: a WEP key has 5 or 13 bytes, or 10 or 26 "
+                              "hexadecimal digits",
+                              ap->name);
     } else if (ap->auth != AT_AUTH_WPA2_ENTERPRISE) {
         if (len < 8 || (len == 64 && !is_hex(ap->password)))
-            return world_fail(p, line, "[ap %s]: password of %u bytes; %s wants 8..63, or 64 "
-                              "hexadecimal digits", ap->name, (unsigned)len,
-                              at_world_auth_name(ap->auth));
+            return world_fail(p, line,
+                              "[ap %s]: password of %u bytes; %s wants 8..63, or 64 "
+                              "hexadecimal digits",
+                              ap->name, (unsigned)len, at_world_auth_name(ap->auth));
     }
     return true;
 }
@@ -294,11 +299,15 @@ static bool check_network(world_parse *p, const at_world_ap *ap, uint32_t line)
 
     if (ap->gateway == network || ap->gateway == last || ap->gateway >> 28 >= 14 ||
         ap->gateway >> 24 == 0 || ap->gateway >> 24 == 127)
-        return world_fail(p, line, "[ap %s]: the gateway is not an address a computer can have "
-                          "in its network", ap->name);
+        return world_fail(p, line,
+                          "[ap %s]: the gateway is not an address a computer can have "
+                          "in its network",
+                          ap->name);
     if (ap->pool_first <= network || ap->pool_last >= last || ap->pool_first > ap->pool_last)
-        return world_fail(p, line, "[ap %s]: the pool must be FIRST - LAST within the gateway's "
-                          "network of prefix %u", ap->name, ap->prefix);
+        return world_fail(p, line,
+                          "[ap %s]: the pool must be FIRST - LAST within the gateway's "
+                          "network of prefix %u",
+                          ap->name, ap->prefix);
     if (ap->gateway >= ap->pool_first && ap->gateway <= ap->pool_last)
         return world_fail(p, line, "[ap %s]: the pool contains the gateway", ap->name);
     return true;
@@ -335,8 +344,7 @@ static bool finish_fault(world_parse *p, uint32_t index)
         return world_fail(p, line, "[fault %s]: %s is in percent, 0..100", fault->name,
                           at_fault_kind_name(fault->kind));
     if (fault->kind == AT_FAULT_RATE && fault->value == 0)
-        return world_fail(p, line, "[fault %s]: rate is in bytes per second, from 1",
-                          fault->name);
+        return world_fail(p, line, "[fault %s]: rate is in bytes per second, from 1", fault->name);
     for (uint32_t i = 0; i < world->ap_count; i++)
         found = found || strcmp(world->aps[i].name, fault->ap) == 0;
     if (!found)
@@ -403,10 +411,8 @@ bool at_world_parse(at_world *world, const char *name, const char *text, size_t 
     at_ini_init(&parse.ini, text, len);
     for (;;) {
         switch (at_ini_next(&parse.ini)) {
-        case AT_INI_END:
-            return finish(&parse);
-        case AT_INI_ERROR:
-            return world_fail(&parse, parse.ini.line, "%s", parse.ini.error);
+        case AT_INI_END: return finish(&parse);
+        case AT_INI_ERROR: return world_fail(&parse, parse.ini.line, "%s", parse.ini.error);
         case AT_INI_SECTION:
             if (!open_section(&parse))
                 return false;

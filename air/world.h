@@ -10,32 +10,32 @@
 #include "core/heap.h"
 #include "proto/mgmt.h"
 
-#define AT_WORLD_APS 16u
-#define AT_WORLD_HOSTS 16u
-#define AT_WORLD_NAMES 64u
+#define AT_WORLD_APS    16u
+#define AT_WORLD_HOSTS  16u
+#define AT_WORLD_NAMES  64u
 #define AT_WORLD_FAULTS 32u
-#define AT_WORLD_NAME 33u /* a section's name with its end */
+#define AT_WORLD_NAME   33u /* a section's name with its end */
 
 typedef enum at_uplink_kind { AT_UPLINK_NONE, AT_UPLINK_SLIRP, AT_UPLINK_TAP } at_uplink_kind;
 
 typedef struct at_world_ap { /* [ap NAME] */
     char name[AT_WORLD_NAME];
-    at_ssid ssid;          /* ssid = ..., default the section's name */
+    at_ssid ssid; /* ssid = ..., default the section's name */
     uint8_t bssid[6];
-    uint8_t channel;       /* 1..14, default 6 */
-    int8_t rssi;           /* dBm, default -40 */
-    uint8_t auth;          /* auth = open | wpa-psk | wpa2-psk | wpa-wpa2-psk | wpa3-psk ... */
+    uint8_t channel; /* 1..14, default 6 */
+    int8_t rssi;     /* dBm, default -40 */
+    uint8_t auth;    /* auth = open | wpa-psk | wpa2-psk | wpa-wpa2-psk | wpa3-psk ... */
     char password[65];
     uint8_t pmf, protocols, wps;
     bool hidden, power, dhcp, isolate;
     char country[3];
-    uint32_t gateway;      /* host byte order, default 192.168.3.1 */
-    uint8_t prefix;        /* default 24 */
+    uint32_t gateway;               /* host byte order, default 192.168.3.1 */
+    uint8_t prefix;                 /* default 24 */
     uint32_t pool_first, pool_last; /* DHCP pool, default .112 to .199 */
     uint32_t lease_s;
     at_uplink_kind uplink;
     char tap[16];
-    uint16_t max_stations;          /* more are refused as "full"; default 255 */
+    uint16_t max_stations; /* more are refused as "full"; default 255 */
 } at_world_ap;
 
 typedef struct at_world_host { /* [host NAME] address = ...: this computer, seen from the air */
@@ -65,7 +65,8 @@ typedef enum at_fault_kind {
     AT_FAULT_KINDS
 } at_fault_kind;
 
-typedef struct at_world_fault { /* [fault NAME] ap = ..., kind = ..., value, after_ms, after_bytes */
+typedef struct
+    at_world_fault { /* [fault NAME] ap = ..., kind = ..., value, after_ms, after_bytes */
     char name[AT_WORLD_NAME], ap[AT_WORLD_NAME];
     at_fault_kind kind;
     uint32_t value;
@@ -75,9 +76,9 @@ typedef struct at_world_fault { /* [fault NAME] ap = ..., kind = ..., value, aft
 } at_world_fault;
 
 typedef struct at_world {
-    uint64_t seed;     /* [world] seed = ...; 0: drawn at start and printed */
-    uint32_t scan_ms;  /* what a channel takes; 0: at once */
-    uint32_t join_ms;  /* delay of an association answer */
+    uint64_t seed;           /* [world] seed = ...; 0: drawn at start and printed */
+    uint32_t scan_ms;        /* what a channel takes; 0: at once */
+    uint32_t join_ms;        /* delay of an association answer */
     uint32_t beacon_loss_ms; /* default 6000 */
     uint32_t ap_count, host_count, name_count, fault_count;
     at_world_ap aps[AT_WORLD_APS];

@@ -27,18 +27,12 @@ static const char *const auth_names[AT_AUTH_MODES] = {
 };
 
 static const char *const kind_names[AT_FAULT_KINDS] = {
-    [AT_FAULT_LOSS] = "loss",
-    [AT_FAULT_DELAY] = "delay",
-    [AT_FAULT_DUPLICATE] = "duplicate",
-    [AT_FAULT_RATE] = "rate",
-    [AT_FAULT_HALF_OPEN] = "half_open",
-    [AT_FAULT_AP_OFF] = "ap_off",
-    [AT_FAULT_NO_DHCP] = "no_dhcp",
-    [AT_FAULT_BAD_DHCP] = "bad_dhcp",
-    [AT_FAULT_DEAUTH] = "deauth",
-    [AT_FAULT_NO_ASSOC] = "no_assoc",
-    [AT_FAULT_NO_EAPOL] = "no_eapol",
-    [AT_FAULT_NO_DNS] = "no_dns",
+    [AT_FAULT_LOSS] = "loss",           [AT_FAULT_DELAY] = "delay",
+    [AT_FAULT_DUPLICATE] = "duplicate", [AT_FAULT_RATE] = "rate",
+    [AT_FAULT_HALF_OPEN] = "half_open", [AT_FAULT_AP_OFF] = "ap_off",
+    [AT_FAULT_NO_DHCP] = "no_dhcp",     [AT_FAULT_BAD_DHCP] = "bad_dhcp",
+    [AT_FAULT_DEAUTH] = "deauth",       [AT_FAULT_NO_ASSOC] = "no_assoc",
+    [AT_FAULT_NO_EAPOL] = "no_eapol",   [AT_FAULT_NO_DNS] = "no_dns",
 };
 
 const char *at_fault_kind_name(at_fault_kind kind)
@@ -244,8 +238,9 @@ static bool set_auth(world_parse *p, const world_key *key, const char *value)
             return true;
         }
     }
-    return fail_value(p, key, "open, wep, wpa-psk, wpa2-psk, wpa-wpa2-psk, wpa2-enterprise, "
-                              "wpa3-psk, wpa2-wpa3-psk, wapi-psk or owe");
+    return fail_value(p, key,
+                      "open, wep, wpa-psk, wpa2-psk, wpa-wpa2-psk, wpa2-enterprise, "
+                      "wpa3-psk, wpa2-wpa3-psk, wapi-psk or owe");
 }
 
 static bool set_password(world_parse *p, const world_key *key, const char *value)
@@ -332,10 +327,11 @@ static bool set_gateway(world_parse *p, const world_key *key, const char *value)
         address[len] = '\0';
     }
     if (len >= sizeof address || !world_parse_ipv4(address, &ap->gateway) ||
-        (slash != NULL && (!at_parse_int(slash + 1, strlen(slash + 1), &prefix) || prefix < 8 ||
-                           prefix > 30)))
-        return fail_value(p, key, "an address, or an address with a prefix of 8..30, like "
-                                  "192.168.3.1/24");
+        (slash != NULL &&
+         (!at_parse_int(slash + 1, strlen(slash + 1), &prefix) || prefix < 8 || prefix > 30)))
+        return fail_value(p, key,
+                          "an address, or an address with a prefix of 8..30, like "
+                          "192.168.3.1/24");
     ap->prefix = (uint8_t)prefix;
     return true;
 }
@@ -400,8 +396,10 @@ static bool set_name(world_parse *p, const char *key, const char *value)
     } else if (parse_ipv6(value, name->address)) {
         name->len = 16;
     } else {
-        return world_fail(p, p->ini.line, "[names] %.60s = '%.60s' is neither an IPv4 nor an IPv6 "
-                          "address", key, value);
+        return world_fail(p, p->ini.line,
+                          "[names] %.60s = '%.60s' is neither an IPv4 nor an IPv6 "
+                          "address",
+                          key, value);
     }
     world->name_count++;
     return true;
@@ -422,8 +420,9 @@ static bool set_kind(world_parse *p, const world_key *key, const char *value)
     at_world_fault *fault = p->target;
 
     if (!at_fault_kind_parse(value, &fault->kind))
-        return fail_value(p, key, "loss, delay, duplicate, rate, half_open, ap_off, no_dhcp, "
-                                  "bad_dhcp, deauth, no_assoc, no_eapol or no_dns");
+        return fail_value(p, key,
+                          "loss, delay, duplicate, rate, half_open, ap_off, no_dhcp, "
+                          "bad_dhcp, deauth, no_assoc, no_eapol or no_dns");
     return true;
 }
 
@@ -436,10 +435,9 @@ static bool set_kind_and_value(world_parse *p, const world_key *key, const char 
 
     at_copy_text(name, sizeof name, key->name);
     name[strcspn(name, "_")] = '\0'; /* delay_ms is of kind delay */
-    if (!at_fault_kind_parse(name, &kind) ||
-        (fault->kind != AT_FAULT_KINDS && fault->kind != kind))
-        return world_fail(p, p->ini.line, "[%s]: '%s' does not go with kind = %s",
-                          p->section_text, key->name, at_fault_kind_name(fault->kind));
+    if (!at_fault_kind_parse(name, &kind) || (fault->kind != AT_FAULT_KINDS && fault->kind != kind))
+        return world_fail(p, p->ini.line, "[%s]: '%s' does not go with kind = %s", p->section_text,
+                          key->name, at_fault_kind_name(fault->kind));
     fault->kind = kind;
     return set_number(p, key, value);
 }
@@ -447,10 +445,10 @@ static bool set_kind_and_value(world_parse *p, const world_key *key, const char 
 /* ---- the tables ---- */
 
 #define AT_MEMBER(type, member) offsetof(type, member), sizeof(((type *)NULL)->member)
-#define WORLD(member) AT_MEMBER(at_world, member)
-#define AP(member) AT_MEMBER(at_world_ap, member)
-#define FAULT(member) AT_MEMBER(at_world_fault, member)
-#define NOTHING 0, 0
+#define WORLD(member)           AT_MEMBER(at_world, member)
+#define AP(member)              AT_MEMBER(at_world_ap, member)
+#define FAULT(member)           AT_MEMBER(at_world_fault, member)
+#define NOTHING                 0, 0
 
 static const world_key world_keys[] = {
     { "seed", set_number, WORLD(seed), 0, INT64_MAX },

@@ -12,13 +12,13 @@ typedef struct world_parse {
     size_t room;
     at_ini ini;
     const struct world_section *section;
-    void *target;              /* what the section's keys write to */
-    char section_text[64];     /* "ap home", for messages */
-    uint32_t seen;             /* keys of this section, by their place in the table */
-    bool own_aps, own_hosts;   /* the file has some: the built-in ones are gone */
+    void *target;            /* what the section's keys write to */
+    char section_text[64];   /* "ap home", for messages */
+    uint32_t seen;           /* keys of this section, by their place in the table */
+    bool own_aps, own_hosts; /* the file has some: the built-in ones are gone */
     bool ap_auth[AT_WORLD_APS], ap_pool[AT_WORLD_APS];
     uint32_t ap_lines[AT_WORLD_APS], fault_lines[AT_WORLD_FAULTS], host_lines[AT_WORLD_HOSTS];
-    uint32_t world_seen;       /* keys of [world], which may be opened again */
+    uint32_t world_seen; /* keys of [world], which may be opened again */
 } world_parse;
 
 typedef struct world_key {
@@ -32,7 +32,7 @@ typedef struct world_section {
     const char *name;
     bool named;
     bool (*open)(world_parse *p, const char *name); /* sets target */
-    const world_key *keys; /* NULL: any key, set_any */
+    const world_key *keys;                          /* NULL: any key, set_any */
     size_t key_count;
     bool (*set_any)(world_parse *p, const char *key, const char *value);
 } world_section;

@@ -1,8 +1,8 @@
 /* CLOCK_MONOTONIC in microseconds.
  *
  * The clock does not count while the machine is suspended: a module on a laptop sleeps with it,
- * instead of finding all its time-outs passed. It has one origin for all processes, so time stamps of
- * bench and chip can be compared.
+ * instead of finding all its time-outs passed. It has one origin for all processes, so time stamps
+ * of bench and chip can be compared.
  */
 #include "ports/linux/clock.h"
 

@@ -1,9 +1,9 @@
 /* The waiter over ppoll.
  *
- * Why ppoll and not epoll: what a module waits for changes all the time (want-read and want-write of
- * the AT port, libslirp's whole set), and with ppoll a change costs a store while epoll wants a
- * system call for each. A process here has a handful of descriptors; the hub of a shared air has one
- * or two hundred, for which ppoll costs a few microseconds a turn.
+ * Why ppoll and not epoll: what a module waits for changes all the time (want-read and want-write
+ * of the AT port, libslirp's whole set), and with ppoll a change costs a store while epoll wants a
+ * system call for each. A process here has a handful of descriptors; the hub of a shared air has
+ * one or two hundred, for which ppoll costs a few microseconds a turn.
  *
  * sources[] is the truth. fds[] is its image: entry i belongs to sources[i] as long as `changed` is
  * false; behind the image, each wait puts the groups' entries. Callbacks only touch sources[] (a
@@ -44,8 +44,8 @@ static size_t fill_groups(lx_poller *poller, uint64_t *deadline_us)
     for (lx_group *group = poller->groups; group != NULL; group = group->next) {
         group->deadline_us = AT_WAIT_FOREVER;
         group->first = used;
-        group->count = group->fill(group->arg, poller->fds + used, LX_POLL_MAX - used,
-                                   &group->deadline_us);
+        group->count =
+            group->fill(group->arg, poller->fds + used, LX_POLL_MAX - used, &group->deadline_us);
         used += group->count;
         if (group->deadline_us < *deadline_us)
             *deadline_us = group->deadline_us;

@@ -51,7 +51,7 @@ void lx_poller_init(lx_poller *poller, const at_clock *clock);
 
 /* All of these may be called from inside callbacks. A removed source is not called any more, not
  * even when it was found ready in this turn; an added one takes part from the next wait on. */
-bool lx_source_add(lx_poller *poller, lx_source *source); /* false: LX_POLL_MAX are in use */
+bool lx_source_add(lx_poller *poller, lx_source *source);    /* false: LX_POLL_MAX are in use */
 void lx_source_remove(lx_poller *poller, lx_source *source); /* allowed when not added */
 void lx_source_set_events(lx_poller *poller, lx_source *source, short events);
 

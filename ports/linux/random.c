@@ -1,13 +1,14 @@
 /* Two sources behind one seam.
  *
- * System: getrandom in blocks of 256 bytes, because TCP ports and DNS ids are asked for two bytes at a
- * time. Bytes are wiped as they are handed out. The block remembers which process filled it: a chip is
- * forked from its bench, and must not draw the numbers that the bench (or the chip's previous boot)
- * will draw as well.
+ * System: getrandom in blocks of 256 bytes, because TCP ports and DNS ids are asked for two bytes
+ * at a time. Bytes are wiped as they are handed out. The block remembers which process filled it:
+ * a chip is forked from its bench, and must not draw the numbers that the bench (or the chip's
+ * previous boot) will draw as well.
  *
- * Seeded: xoshiro256** (Blackman and Vigna, public domain algorithm), its state filled by splitmix64
- * from the seed, taken little endian so that every machine gives the same bytes. What a request does
- * not use of a word is dropped; so the stream depends on the sequence of requests only.
+ * Seeded: xoshiro256** (Blackman and Vigna, public domain algorithm), its state filled by
+ * splitmix64 from the seed, taken little endian so that every machine gives the same bytes. What a
+ * request does not use of a word is dropped; so the stream depends on the sequence of requests
+ * only.
  */
 #include "ports/linux/random.h"
 

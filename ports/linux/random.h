@@ -8,10 +8,10 @@
 #include "iface/random.h"
 
 typedef struct lx_random {
-    at_random random;    /* give &r->random away; the structure must stay where it is */
-    uint64_t state[4];   /* of the seeded stream */
-    size_t left;         /* bytes of the buffer not handed out */
-    pid_t owner;         /* the process that filled the buffer */
+    at_random random;  /* give &r->random away; the structure must stay where it is */
+    uint64_t state[4]; /* of the seeded stream */
+    size_t left;       /* bytes of the buffer not handed out */
+    pid_t owner;       /* the process that filled the buffer */
     uint8_t buffer[256];
 } lx_random;
 

@@ -1,13 +1,13 @@
 /* A DNS forwarder that keeps queries as they are.
  *
- * Each query has a UDP socket of its own (so a random port), connected to one server after the other:
- * all name servers of resolv.conf in their order, 2 seconds each, the next at once when the kernel
- * reports an error or the server answers SERVFAIL or REFUSED. The last such answer is handed on when no
- * server has a better one; silence of all is an answer of length 0.
+ * Each query has a UDP socket of its own (so a random port), connected to one server after the
+ * other: all name servers of resolv.conf in their order, 2 seconds each, the next at once when the
+ * kernel reports an error or the server answers SERVFAIL or REFUSED. The last such answer is
+ * handed on when no server has a better one; silence of all is an answer of length 0.
  *
  * The number of queries in flight is bounded; what comes above that fails at once. Even then the
- * answer is called from the loop, never from inside query. Answers that are cut (TC) are handed on as
- * they are: what asks through the air is a module with a small resolver.
+ * answer is called from the loop, never from inside query. Answers that are cut (TC) are handed on
+ * as they are: what asks through the air is a module with a small resolver.
  */
 #include "ports/linux/resolver.h"
 
@@ -19,11 +19,11 @@
 
 #include "core/bytes.h"
 
-#define QUERY_MAX 512u
-#define ANSWER_MAX 1460u
-#define SERVERS_MAX 8u
+#define QUERY_MAX     512u
+#define ANSWER_MAX    1460u
+#define SERVERS_MAX   8u
 #define IN_FLIGHT_MAX 64u
-#define SERVER_US 2000000u
+#define SERVER_US     2000000u
 
 typedef struct server {
     struct sockaddr_storage address;
@@ -86,7 +86,7 @@ static bool send_to(lx_query *q, const server *to)
     if (connect(fd, (const struct sockaddr *)&to->address, to->len) == 0 &&
         send(fd, q->query, q->query_len, MSG_NOSIGNAL) == (ssize_t)q->query_len &&
         lx_source_add(q->owner->poller, &q->source)) {
-        at_timer_in(q->owner->loop, &q->timer, SERVER_US);
+        at_timer_in(q->owner->loop, &q->timer, q->owner->server_us);
         return true;
     }
     close_socket(q);
@@ -144,7 +144,7 @@ static void read_servers(lx_query *q)
         char address[80];
 
         if (sscanf(line, " nameserver %79s", address) != 1 ||
-            getaddrinfo(address, "53", &hints, &info) != 0)
+            getaddrinfo(address, q->owner->port, &hints, &info) != 0)
             continue;
         if (info->ai_addrlen <= sizeof q->servers[0].address) {
             server *s = &q->servers[q->server_count++];
@@ -157,7 +157,8 @@ static void read_servers(lx_query *q)
     fclose(file);
 }
 
-/* The promise that answers never come from inside query, when there is no memory to keep it: none. */
+/* The promise that answers never come from inside query, when there is no memory to keep it: none.
+ * */
 static void query(void *ctx, const uint8_t *data, size_t len,
                   void (*answer)(void *arg, const uint8_t *data, size_t len), void *arg)
 {
@@ -205,6 +206,8 @@ void lx_resolver_init(lx_resolver *r, at_loop *loop, lx_poller *poller, at_heap 
         .poller = poller,
         .heap = heap,
         .path = path != NULL ? path : "/etc/resolv.conf",
+        .port = "53",
+        .server_us = SERVER_US,
     };
 }
 

@@ -13,7 +13,9 @@ typedef struct lx_resolver {
     at_loop *loop;
     lx_poller *poller;
     at_heap *heap;
-    const char *path; /* of resolv.conf */
+    const char *path;   /* of resolv.conf */
+    const char *port;   /* of the servers: "53", tests set another after init */
+    uint64_t server_us; /* how long each server is waited for: 2 s */
     lx_query *first;
     unsigned count;
 } lx_resolver;

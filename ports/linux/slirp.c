@@ -1,14 +1,15 @@
 /* libslirp as the uplink of one station.
  *
- * libslirp terminates the station's TCP and UDP and opens ordinary sockets on the computer, so it needs
- * no rights. Its own DHCP, DNS and TFTP are off; the access point does those. It never sees ARP of the
- * station either: when it asks for a hardware address it gets the station's, which is all there is
- * behind this instance. So its tables of 16 entries do not matter.
+ * libslirp terminates the station's TCP and UDP and opens ordinary sockets on the computer, so it
+ * needs no rights. Its own DHCP, DNS and TFTP are off; the access point does those. It never sees
+ * ARP of the station either: when it asks for a hardware address it gets the station's, which is
+ * all there is behind this instance. So its tables of 16 entries do not matter.
  *
  * Frames towards the station are queued while libslirp runs and delivered when it has returned
- * (deliver may lead to slirp_input, and libslirp is not re-entrant). The queue is one block of bytes,
- * each frame behind its 16-bit length: one copy per frame, no allocation in the steady state, and
- * the whole yield of a poll is handed over in one go. What does not fit is lost, as on a wire.
+ * (deliver may lead to slirp_input, and libslirp is not re-entrant). The queue is one block of
+ * bytes, each frame behind its 16-bit length: one copy per frame, no allocation in the steady
+ * state, and the whole yield of a poll is handed over in one go. What does not fit is lost, as on
+ * a wire.
  *
  * The descriptors change with every connection, so an instance is a group of the poller.
  * The gateway's hardware address is libslirp's own: 52:55 and the four bytes of its IP address.
@@ -27,9 +28,9 @@
 #include "core/bytes.h"
 
 #define QUEUE_FIRST (64u * 1024u)
-#define QUEUE_MAX (1024u * 1024u)
-#define FRAME_MAX 1514u
-#define ARP_FRAME 42u
+#define QUEUE_MAX   (1024u * 1024u)
+#define FRAME_MAX   1514u
+#define ARP_FRAME   42u
 
 struct at_uplink {
     at_uplink_config config;

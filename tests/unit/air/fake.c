@@ -159,14 +159,19 @@ fake_air *fake_start(const char *text, at_policy policy, bool with_uplink)
         fail_msg("%s", error);
     for (uint32_t i = 0; i < bench->world.ap_count && !with_uplink; i++)
         bench->world.aps[i].uplink = AT_UPLINK_NONE;
-    bench->uplink_ops = (at_uplink_ops){ bench, uplink_open, uplink_input, uplink_forward,
-                                         uplink_unforward, uplink_close };
+    bench->uplink_ops = (at_uplink_ops){ bench,          uplink_open,      uplink_input,
+                                         uplink_forward, uplink_unforward, uplink_close };
     bench->resolver = (at_resolver){ bench, resolver_query, resolver_cancel };
-    config = (at_air_config){ .loop = &bench->loop, .heap = &bench->heap, .log = &bench->log,
-                              .random = &bench->random, .world = &bench->world,
+    config = (at_air_config){ .loop = &bench->loop,
+                              .heap = &bench->heap,
+                              .log = &bench->log,
+                              .random = &bench->random,
+                              .world = &bench->world,
                               .slirp = with_uplink ? &bench->uplink_ops : NULL,
-                              .resolver = &bench->resolver, .policy = policy,
-                              .on_event = on_event, .owner = bench };
+                              .resolver = &bench->resolver,
+                              .policy = policy,
+                              .on_event = on_event,
+                              .owner = bench };
     bench->air = at_air_create(&config);
     assert_non_null(bench->air);
     return bench;
@@ -206,28 +211,17 @@ static void mgmt_received(fake_station *s, const at_mgmt *m)
         if (s->found_count < AT_COUNT(s->found))
             s->found[s->found_count++] = m->beacon.bss;
         break;
-    case AT_MGMT_SCAN_DONE:
-        s->scan_done = m->scan_done.token;
-        break;
-    case AT_MGMT_AUTH:
-        s->auth_status = m->auth.status;
-        break;
-    case AT_MGMT_ASSOC_ANSWER:
-        s->assoc_status = m->assoc_answer.status;
-        break;
+    case AT_MGMT_SCAN_DONE: s->scan_done = m->scan_done.token; break;
+    case AT_MGMT_AUTH: s->auth_status = m->auth.status; break;
+    case AT_MGMT_ASSOC_ANSWER: s->assoc_status = m->assoc_answer.status; break;
     case AT_MGMT_DEAUTH:
         s->reason = m->deauth.reason;
         s->deauths++;
         s->joined = false;
         break;
-    case AT_MGMT_QUALITY:
-        s->rssi = m->quality.rssi;
-        break;
-    case AT_MGMT_BEACON_LOST:
-        s->beacon_lost++;
-        break;
-    default:
-        fail_msg("management frame %d to a station", m->type);
+    case AT_MGMT_QUALITY: s->rssi = m->quality.rssi; break;
+    case AT_MGMT_BEACON_LOST: s->beacon_lost++; break;
+    default: fail_msg("management frame %d to a station", m->type);
     }
 }
 
@@ -399,8 +393,7 @@ void fake_udp(fake_station *s, uint32_t to, uint16_t from_port, uint16_t to_port
     size_t used = at_udp_build(&udp, &ip, frame + 14, sizeof frame - 14);
 
     assert_true(used > 0);
-    at_ether_build(frame, to == AT_IPV4_BROADCAST ? all : gateway_mac, s->mac,
-                   AT_ETHERTYPE_IPV4);
+    at_ether_build(frame, to == AT_IPV4_BROADCAST ? all : gateway_mac, s->mac, AT_ETHERTYPE_IPV4);
     fake_send(s, frame, used + 14);
 }
 
@@ -466,8 +459,9 @@ void fake_arp(fake_station *s, uint32_t target)
 void fake_ping(fake_station *s, uint32_t to)
 {
     uint8_t frame[14 + 28 + 8];
-    at_ipv4 ip = { .from = s->ip, .to = to, .ttl = 64, .protocol = AT_IPPROTO_ICMP,
-                   .payload_len = 16 };
+    at_ipv4 ip = {
+        .from = s->ip, .to = to, .ttl = 64, .protocol = AT_IPPROTO_ICMP, .payload_len = 16
+    };
     uint8_t *icmp = frame + 34;
     uint16_t sum;
 

@@ -9,9 +9,9 @@
 #include "proto/ipv4.h"
 #include "proto/mgmt.h"
 
-#define FAKE_INBOX 256u
+#define FAKE_INBOX    256u
 #define FAKE_STATIONS 4u
-#define FAKE_GATEWAY 0xC0A80301u /* 192.168.3.1 */
+#define FAKE_GATEWAY  0xC0A80301u /* 192.168.3.1 */
 
 typedef struct fake_frame {
     size_t len;

@@ -104,8 +104,8 @@ static void rate(void **state)
 
 static void half_open_leaves_the_association(void **state)
 {
-    fake_air *bench = fake_start("[fault dead]\nkind = half_open\narmed = no\n", AT_POLICY_OPEN,
-                                 false);
+    fake_air *bench =
+        fake_start("[fault dead]\nkind = half_open\narmed = no\n", AT_POLICY_OPEN, false);
     fake_station *s = with_address(bench);
 
     (void)state;
@@ -121,8 +121,8 @@ static void half_open_leaves_the_association(void **state)
 
 static void access_point_off_after_bytes(void **state)
 {
-    fake_air *bench = fake_start("[fault gone]\nkind = ap_off\nafter_bytes = 10000\n",
-                                 AT_POLICY_OPEN, false);
+    fake_air *bench =
+        fake_start("[fault gone]\nkind = ap_off\nafter_bytes = 10000\n", AT_POLICY_OPEN, false);
     fake_station *s = with_address(bench);
     int answers = pings(s, 300);
 
@@ -141,8 +141,8 @@ static void access_point_off_after_bytes(void **state)
 
 static void deauth_after_time(void **state)
 {
-    fake_air *bench = fake_start("[fault out]\nkind = deauth\nafter_ms = 5000\n", AT_POLICY_OPEN,
-                                 false);
+    fake_air *bench =
+        fake_start("[fault out]\nkind = deauth\nafter_ms = 5000\n", AT_POLICY_OPEN, false);
     fake_station *s = with_address(bench);
 
     (void)state;
@@ -259,15 +259,18 @@ static void garbage(void **state)
         len = (size_t)(dice[0] << 8 | dice[1]) % (dice[2] < 200 ? 120 : sizeof frame);
         bench->random.fill(bench, frame, sizeof frame);
         type = types[dice[3] % AT_COUNT(types)];
-        at_ether_build(frame, dice[4] % 3 == 0 ? gateway_mac
-                                               : bench->world.aps[dice[4] & 1].bssid,
+        at_ether_build(frame, dice[4] % 3 == 0 ? gateway_mac : bench->world.aps[dice[4] & 1].bssid,
                        s->mac, type);
         if (type == 0x88B5) {
             frame[14] = 1;
             frame[15] = (uint8_t)(dice[5] % 10);
         } else if (type == 0x0800) {
-            at_ipv4 ip = { .from = 0xC0A80370, .to = dice[5] & 1 ? FAKE_GATEWAY : 0xFFFFFFFF,
-                           .protocol = dice[6] & 1 ? 17 : dice[6] & 2 ? 6 : 1, .ttl = 1,
+            at_ipv4 ip = { .from = 0xC0A80370,
+                           .to = dice[5] & 1 ? FAKE_GATEWAY : 0xFFFFFFFF,
+                           .protocol = dice[6] & 1   ? 17
+                                       : dice[6] & 2 ? 6
+                                                     : 1,
+                           .ttl = 1,
                            .payload_len = dice[7] };
             (void)at_ipv4_build(&ip, frame + 14, 200);
             frame[36] = 0;

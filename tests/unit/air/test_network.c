@@ -14,7 +14,7 @@
 #include "proto/tcp.h"
 #include "proto/udp.h"
 
-#define PC 0xC0A80366u     /* 192.168.3.102 */
+#define PC      0xC0A80366u /* 192.168.3.102 */
 #define OUTSIDE 0x08080808u
 
 static fake_station *joined(fake_air *bench)
@@ -38,8 +38,9 @@ static fake_station *with_address(fake_air *bench)
 static void syn(fake_station *s, uint32_t to, uint16_t port)
 {
     uint8_t frame[14 + 40];
-    at_ipv4 ip = { .from = s->ip, .to = to, .ttl = 64, .protocol = AT_IPPROTO_TCP,
-                   .payload_len = 20 };
+    at_ipv4 ip = {
+        .from = s->ip, .to = to, .ttl = 64, .protocol = AT_IPPROTO_TCP, .payload_len = 20
+    };
     at_builder b = at_builder_of(frame + 34, 20);
     uint32_t sum;
 
@@ -87,7 +88,8 @@ static void a_lease_and_the_gateway(void **state)
 
     (void)state;
     assert_int_equal(s->ip, 0xC0A80370);
-    assert_true(fake_event(bench, "lease {\"mac\":\"02:00:00:00:01:00\",\"ip\":\"192.168.3.112\"}"));
+    assert_true(
+        fake_event(bench, "lease {\"mac\":\"02:00:00:00:01:00\",\"ip\":\"192.168.3.112\"}"));
     fake_arp(s, FAKE_GATEWAY);
     assert_true(at_arp_parse(&arp, s->inbox[0].data + 14, s->inbox[0].len - 14));
     assert_memory_equal(arp.sender_mac, "\x52\x55\xC0\xA8\x03\x01", 6);
@@ -109,8 +111,9 @@ static void a_lease_and_the_gateway(void **state)
 static void two_stations_and_isolation(void **state)
 {
     for (int isolate = 0; isolate < 2; isolate++) {
-        fake_air *bench = fake_start(isolate ? "[ap espressif]\npassword = 1234567890\nisolate = on"
-                                             : NULL, AT_POLICY_OPEN, false);
+        fake_air *bench =
+            fake_start(isolate ? "[ap espressif]\npassword = 1234567890\nisolate = on" : NULL,
+                       AT_POLICY_OPEN, false);
         fake_station *a = with_address(bench), *b = with_address(bench);
         fake_station *wire = fake_wired(bench, "espressif");
         uint8_t frame[60] = { 0 };
@@ -220,8 +223,10 @@ static void policies(void **state)
         at_policy policy;
         bool uplink, host, outside;
     } cases[] = {
-        { AT_POLICY_OPEN, true, true, true },    { AT_POLICY_LOCAL, true, true, false },
-        { AT_POLICY_NONE, true, false, false },  { AT_POLICY_OPEN, false, false, false },
+        { AT_POLICY_OPEN, true, true, true },
+        { AT_POLICY_LOCAL, true, true, false },
+        { AT_POLICY_NONE, true, false, false },
+        { AT_POLICY_OPEN, false, false, false },
     };
 
     (void)state;
@@ -235,8 +240,7 @@ static void policies(void **state)
         assert_int_equal(got_reset(s), !cases[i].outside);
         s->in_count = 0;
         fake_udp(s, OUTSIDE, 4000, 123, "x", 1);
-        assert_int_equal(icmp_code(s),
-                         cases[i].outside ? -1 : cases[i].uplink ? 13 : 0);
+        assert_int_equal(icmp_code(s), cases[i].outside ? -1 : cases[i].uplink ? 13 : 0);
         syn(s, 0xC0A803C8, 80);
         assert_true(got_reset(s));
         assert_int_equal(bench->uplink.opened, cases[i].host ? 1 : 0);
@@ -276,8 +280,8 @@ static void answers_come_from_the_alias_that_was_asked(void **state)
     (void)state;
     fake_udp(s, PC, 4000, 7, "hello", 5);
     assert_int_equal(bench->uplink.count, 1);
-    assert_true(at_ipv4_parse(&ip, bench->uplink.sent[0].data + 14,
-                              bench->uplink.sent[0].len - 14));
+    assert_true(
+        at_ipv4_parse(&ip, bench->uplink.sent[0].data + 14, bench->uplink.sent[0].len - 14));
     assert_int_equal(ip.to, FAKE_GATEWAY);
     assert_true(at_udp_parse(&udp, &ip)); /* its checksum is right */
     answer_last(bench, s);

@@ -116,8 +116,8 @@ static void refusals(void **state)
 
 static void pmf_policy(void **state)
 {
-    fake_air *bench = fake_start("[ap x]\npassword = 12345678\npmf = required\n", AT_POLICY_OPEN,
-                                 false);
+    fake_air *bench =
+        fake_start("[ap x]\npassword = 12345678\npmf = required\n", AT_POLICY_OPEN, false);
     fake_station *s = fake_radio(bench);
     at_mgmt m = { .type = AT_MGMT_ASSOC, .assoc = { .auth = AT_AUTH_WPA2_PSK } };
 

@@ -79,20 +79,21 @@ static void sections_and_keys(void **state)
 static void errors_say_where_and_what_would_be_right(void **state)
 {
     (void)state;
-    refused("[ap home]\nrssl = -40\n",
-            "w.ini:2: unknown key 'rssl' in [ap home]; did you mean 'rssi'? known keys: ssid, bssid, "
-            "channel, rssi, auth, password, pmf, protocols, wps, hidden, power, dhcp, isolate, "
-            "country, gateway, prefix, pool, lease_s, uplink, max_stations");
-    refused("[world]\nxyz = 1\n", "w.ini:2: unknown key 'xyz' in [world]; known keys: seed, scan_ms, "
-                                  "join_ms, beacon_loss_ms");
+    refused(
+        "[ap home]\nrssl = -40\n",
+        "w.ini:2: unknown key 'rssl' in [ap home]; did you mean 'rssi'? known keys: ssid, bssid, "
+        "channel, rssi, auth, password, pmf, protocols, wps, hidden, power, dhcp, isolate, "
+        "country, gateway, prefix, pool, lease_s, uplink, max_stations");
+    refused("[world]\nxyz = 1\n",
+            "w.ini:2: unknown key 'xyz' in [world]; known keys: seed, scan_ms, "
+            "join_ms, beacon_loss_ms");
     refused("[app home]\n", "w.ini:1: unknown section [app home]; known sections: [world], "
                             "[ap NAME], [host NAME], [names], [fault NAME]");
     refused("[ap]\n", "w.ini:1: section [ap] needs a name: [ap NAME]");
     refused("[world x]\n", "w.ini:1: section [world] takes no name");
     refused("channel = 6\n", "w.ini:1: key 'channel' before any section; known sections: [world], "
                              "[ap NAME], [host NAME], [names], [fault NAME]");
-    refused("[ap a]\n[world]\n[ap a]\n",
-            "w.ini:3: second section [ap a]; the first is at line 1");
+    refused("[ap a]\n[world]\n[ap a]\n", "w.ini:3: second section [ap a]; the first is at line 1");
     refused("[ap a]\nchannel = 6\nchannel = 7\n", "w.ini:3: key 'channel' given twice in [ap a]");
     refused("[ap a]\nchannel = 15\n", "w.ini:2: [ap a] channel = '15' is not a number of 1..14");
     refused("[ap a]\nhidden = maybe\n", "w.ini:2: [ap a] hidden = 'maybe' is not on or off");
