@@ -307,3 +307,25 @@ lx_connector *lx_socket_open(int fd)
     p->client.fd = fd;
     return &p->connector;
 }
+
+int lx_socket_connect(const char *where)
+{
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+    char host[128], port[16];
+    struct addrinfo *found = NULL;
+    int fd;
+
+    if (!split_where(where, host, sizeof host, port, sizeof port) ||
+        getaddrinfo(host, port, &hints, &found) != 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && (connect(fd, found->ai_addr, found->ai_addrlen) != 0 ||
+                    fcntl(fd, F_SETFL, O_NONBLOCK) != 0)) {
+        close(fd);
+        fd = -1;
+    }
+    freeaddrinfo(found);
+    return fd;
+}

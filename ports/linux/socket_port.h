@@ -16,4 +16,7 @@ lx_connector *lx_listen_open(const char *where, lx_poller *poller, const at_log 
 /* Serves over fd, one end of a connected stream socket, which it takes over. NULL: no memory. */
 lx_connector *lx_socket_open(int fd);
 
+/* The host's side: connects to "HOST:PORT"; a non-blocking descriptor, or -1 with errno. */
+int lx_socket_connect(const char *where);
+
 #endif

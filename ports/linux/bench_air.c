@@ -1,0 +1,177 @@
+/* The air around one chip: world file, uplinks, the chip's radio, forwards and the packet capture. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ports/linux/bench_priv.h"
+
+enum { WORLD_MAX = 1024 * 1024 }; /* bytes of a world file */
+
+/* ---- the world ---- */
+
+static bool read_all(int fd, char *text, size_t room, size_t *len)
+{
+    ssize_t got;
+
+    *len = 0;
+    while ((got = read(fd, text + *len, room - *len)) > 0)
+        *len += (size_t)got;
+    return got == 0;
+}
+
+static bool read_world(lx_bench *b, char *why, size_t room)
+{
+    const char *path = b->options->world;
+    char *text;
+    size_t len;
+    bool good = false;
+    int fd;
+
+    at_world_default(&b->world);
+    if (path == NULL)
+        return true;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    text = malloc(WORLD_MAX);
+    if (fd < 0 || text == NULL || !read_all(fd, text, WORLD_MAX, &len))
+        snprintf(why, room, "--world: cannot read %s: %s", path, strerror(errno));
+    else if (len == WORLD_MAX)
+        snprintf(why, room, "--world: %s is larger than a world file can be (1 MB)", path);
+    else
+        good = at_world_parse(&b->world, path, text, len, why, room);
+    free(text);
+    if (fd >= 0)
+        close(fd);
+    return good;
+}
+
+static void choose_seed(lx_bench *b)
+{
+    char line[96];
+
+    b->seed = b->options->seed_given ? b->options->seed
+              : b->world.seed != 0   ? b->world.seed
+                                     : lx_random_new_seed();
+    b->world.seed = b->seed;
+    lx_random_seeded(&b->random, b->seed);
+    snprintf(line, sizeof line, "seed %llu", (unsigned long long)b->seed);
+    b->log.sink.line(b->log.sink.ctx, AT_LOG_INFO, "bench", line); /* at every level */
+}
+
+/* ---- captures ---- */
+
+static void write_capture(void *ctx, const void *data, size_t len)
+{
+    lx_bench *b = ctx;
+
+    if (b->pcap_fd >= 0 && write(b->pcap_fd, data, len) != (ssize_t)len) {
+        at_log(&b->log.log, AT_LOG_ERROR, "pcap", "cannot write: %s", strerror(errno));
+        close(b->pcap_fd);
+        b->pcap_fd = -1;
+    }
+}
+
+static bool open_capture(lx_bench *b, char *why, size_t room)
+{
+    const char *path = b->options->pcap;
+
+    if (path == NULL)
+        return true;
+    b->pcap_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (b->pcap_fd < 0) {
+        snprintf(why, room, "--pcap: cannot write %s: %s", path, strerror(errno));
+        return false;
+    }
+    b->capture = (at_capture){ .write = write_capture, .ctx = b };
+    at_capture_start(&b->capture);
+    return true;
+}
+
+static void capture_frame(void *owner, at_air_port *port, bool to_air, const uint8_t *frame,
+                          size_t len)
+{
+    lx_bench *b = owner;
+    struct timespec now;
+
+    (void)to_air;
+    if (b->pcap_fd < 0 || port != b->radio)
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    at_capture_frame(&b->capture, (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u,
+                     frame, len);
+}
+
+/* ---- the chip's radio ---- */
+
+static void send_to_chip(void *ctx, const uint8_t *frame, size_t len)
+{
+    lx_bench *b = ctx;
+
+    lx_chip_send(b->chip, frame, len);
+}
+
+void bench_air_frame(void *owner, uint8_t *frame, size_t len)
+{
+    lx_bench *b = owner;
+
+    at_air_input(b->radio, frame, len);
+}
+
+static bool add_forwards(lx_bench *b, char *why, size_t room)
+{
+    for (size_t i = 0; i < b->options->forward_count; i++) {
+        at_err err = at_air_add_forward(b->radio, &b->options->forwards[i]);
+
+        if (err != AT_OK) {
+            snprintf(why, room, "--forward: %s", at_err_text(err));
+            return false;
+        }
+    }
+    return true;
+}
+
+bool bench_air_open(lx_bench *b, char *why, size_t room)
+{
+    at_air_config config = {
+        .loop = &b->loop,
+        .heap = &b->heap,
+        .log = &b->log.log,
+        .random = &b->random.random,
+        .world = &b->world,
+        .slirp = &b->slirp.ops,
+        .resolver = &b->resolver.resolver,
+        .policy = b->options->policy,
+        .on_event = bench_event,
+        .on_frame = b->options->pcap != NULL ? capture_frame : NULL,
+        .owner = b,
+    };
+
+    if (!read_world(b, why, room) || !open_capture(b, why, room))
+        return false;
+    choose_seed(b);
+    lx_slirp_init(&b->slirp, &b->poller, &b->heap);
+    lx_resolver_init(&b->resolver, &b->loop, &b->poller, &b->heap, NULL);
+    b->air = at_air_create(&config);
+    if (b->air != NULL)
+        b->radio = at_air_attach_radio(b->air, b->options->mac, send_to_chip, b);
+    if (b->radio == NULL) {
+        snprintf(why, room, "out of memory");
+        return false;
+    }
+    return add_forwards(b, why, room);
+}
+
+void bench_air_close(lx_bench *b)
+{
+    if (b->air != NULL)
+        at_air_destroy(b->air);
+    if (b->resolver.loop != NULL)
+        lx_resolver_close(&b->resolver);
+    if (b->pcap_fd >= 0)
+        close(b->pcap_fd);
+    if (b->wire_log_fd >= 0)
+        close(b->wire_log_fd);
+}

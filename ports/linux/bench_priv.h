@@ -1,0 +1,65 @@
+/* The bench's inside, shared by bench.c (life), bench_air.c (the air around the chip) and bench_verbs.c
+ * (control verbs). */
+#ifndef PORTS_LINUX_BENCH_PRIV_H
+#define PORTS_LINUX_BENCH_PRIV_H
+
+#include "air/capture.h"
+#include "core/heap.h"
+#include "ports/linux/bench.h"
+#include "ports/linux/chip.h"
+#include "ports/linux/console.h"
+#include "ports/linux/ctl_server.h"
+#include "ports/linux/flashfile.h"
+#include "ports/linux/logfile.h"
+#include "ports/linux/random.h"
+#include "ports/linux/resolver.h"
+#include "ports/linux/slirp.h"
+
+typedef struct lx_bench {
+    const lx_options *options;
+    lx_poller poller;
+    at_loop loop;
+    at_heap heap; /* of the air; the module has its own */
+    lx_logfile log;
+    int exit_status;
+
+    uint64_t seed;
+    lx_random random; /* the air's */
+    at_world world;
+    lx_slirp slirp;
+    lx_resolver resolver;
+    at_air *air;
+    at_air_port *radio; /* the chip's place in the air */
+    at_capture capture;
+    int pcap_fd, wire_log_fd; /* -1: none */
+
+    at_flashfile *flash;
+    lx_connector *connector;
+    lx_console *console;
+    lx_chip *chip;
+    lx_ctl *ctl;
+    char address[48]; /* the station's, "" when it has none */
+
+    lx_source signals;
+    pid_t command; /* 0: none, or ended */
+    lx_source command_end;
+    bool started; /* first ready: path printed, command started */
+} lx_bench;
+
+/* World, uplinks and the chip's radio. false: why says what is wrong. */
+bool bench_air_open(lx_bench *b, char *why, size_t room);
+void bench_air_close(lx_bench *b);
+void bench_air_frame(void *owner, uint8_t *frame, size_t len); /* from the chip */
+
+/* For the control server. */
+extern const char bench_verb_list[];
+bool bench_verb(void *owner, const char *verb, const cJSON *request, cJSON *answer, char *error,
+                size_t room);
+
+/* Runs COMMAND; its end ends the run. false: why. */
+bool bench_command_start(lx_bench *b, char *why, size_t room);
+
+void bench_event(void *owner, const char *name, const char *members);
+void bench_stop(lx_bench *b, int exit_status);
+
+#endif
