@@ -248,7 +248,7 @@ static const at_arg_spec cwlap_args[] = {
     AT_OPT_INT("scan_time_min", 0, 1500, 0), AT_OPT_INT("scan_time_max", 0, 1500, 0),
 };
 static const at_shape cwlap_shapes[] = { AT_SHAPE(NULL, cwlap_args) };
-static const at_arg_spec cwdhcp_args[] = { AT_INT("operate", 0, 1), AT_INT("mode", 0, 3) };
+static const at_arg_spec cwdhcp_args[] = { AT_INT("operate", 0, 1), AT_INT("mode", 1, 3) };
 static const at_shape cwdhcp_shapes[] = { AT_SHAPE(NULL, cwdhcp_args) };
 static const at_arg_spec cwautoconn_args[] = { AT_INT("enable", 0, 1) };
 static const at_shape cwautoconn_shapes[] = { AT_SHAPE(NULL, cwautoconn_args) };

@@ -4,8 +4,11 @@
  * DHCP and the static address exclude each other and the last configuration wins: AT+CIPSTA switches the
  * station's DHCP off, AT+CWDHCP=1 drops the static address. Decisions where the guide is silent:
  *
- * - All of them work in null mode, since drivers send them before the station is on (WIRE 7.2); only
- *   AT+CWHOSTNAME needs station mode to set, as the guide says.
+ * - AT+CWDHCP and AT+CIPSTA work in null mode, since Zephyr sends them before the station is on (WIRE
+ *   7.1). AT+CWHOSTNAME needs station mode to set, as the guide says, and so does AT+CIPSTAMAC, since
+ *   the driver takes an address only for an interface that exists. All queries work in every mode.
+ * - AT+CIPSTA while joined says WIFI GOT IP before its OK; with AT+CWDHCP=1,1 it follows the OK when the
+ *   server has answered.
  * - AT+CWDHCP=0 with DHCP on leaves the station without an address until AT+CIPSTA gives one; with a
  *   static address in force it changes nothing. SoftAP's bit is kept for the SoftAP to come.
  * - AT+CIPSTA with the address alone: gateway is its network's first host, netmask 255.255.255.0.
@@ -26,6 +29,7 @@ static const char FMT_CIPSTA[] = "+CIPSTA:%s:\"%s\"\r\n";
 static const char FMT_CWHOSTNAME[] = "+CWHOSTNAME:%s\r\n";
 
 #define DHCP_STATION 1
+#define EVENT_MS     10u
 
 /* The setting STA_IP: addresses in network order, all zero when there is none. */
 typedef struct stored_ip {
@@ -65,6 +69,18 @@ static at_result change_ip(at_call *call, int dhcp, const stored_ip *stored)
 
     at_wifi_apply_ip(app);
     return at_wifi_stored(call, err != AT_OK ? err : second);
+}
+
+/* The event of a new static address comes in the next turn of the loop; there is none when the address
+ * is the same as before. */
+static void wait_for_word(at_call *call)
+{
+    at_wifi *wifi = at_wifi_of(call);
+
+    if (!wifi->joined)
+        return;
+    wifi->changed.raised = false;
+    (void)at_wait(call, &wifi->changed, EVENT_MS);
 }
 
 /* ---- AT+CWDHCP ---- */
@@ -146,6 +162,7 @@ at_result at_cipsta_set(at_call *call)
     static const uint8_t usual_mask[4] = { 255, 255, 255, 0 };
     stored_ip ip;
     int dhcp = at_setting_int(at_app_of(call)->settings, AT_SETTING_DHCP);
+    at_result result;
 
     if (!take_ipv4(call, 0, ip.ip))
         return AT_RESULT_ERROR;
@@ -160,7 +177,9 @@ at_result at_cipsta_set(at_call *call)
         return AT_RESULT_ERROR;
     if (!is_netmask(ip.netmask))
         return at_fail(call, AT_SUB_PARAM_INVALID, 3, "not a netmask");
-    return change_ip(call, dhcp & ~DHCP_STATION, &ip);
+    result = change_ip(call, dhcp & ~DHCP_STATION, &ip);
+    wait_for_word(call);
+    return result;
 }
 
 /* ---- AT+CIPSTAMAC ---- */
@@ -189,17 +208,15 @@ at_result at_cipstamac_set(at_call *call)
     const uint8_t *mac = call->arg[0].mac;
     at_err err;
 
+    if (!at_wifi_is_on(app))
+        return at_wifi_not_on(call);
     /* FF:FF:FF:FF:FF:FF has bit 0 as well. */
     if ((mac[0] & 1u) != 0 || memcmp(mac, zeros, sizeof zeros) == 0)
         return at_fail(call, AT_SUB_PARAM_INVALID, 1,
                        "bit 0 of the first byte is 1, or all bytes are 0");
     err = at_setting_set_blob(app->settings, AT_SETTING_STA_MAC, mac, 6);
-    if (at_wifi_is_on(app)) {
-        at_wifi_leave(call);
-        at_wifi_station_on(app);
-    } else {
-        (void)at_net_set_mac(app->net, AT_NETIF_STA, mac);
-    }
+    at_wifi_leave(call);
+    at_wifi_station_on(app);
     return at_wifi_stored(call, err);
 }
 
