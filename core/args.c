@@ -64,9 +64,9 @@ static bool type_number(at_call *call, unsigned index, const at_arg_spec *spec, 
     if (!at_parse_int(field->raw, field->len, &number))
         return bad(call, AT_SUB_PARAM_TYPE, index, "is not a number without quotation marks");
     if (spec->kind == AT_KIND_UINT) {
-        if (number < INT32_MIN || number > UINT32_MAX)
-            return bad(call, AT_SUB_PARAM_INVALID, index, "does not fit in 32 bits");
-        value->num = (int32_t)(uint32_t)(uint64_t)number;
+        if (number < 0 || number > UINT32_MAX)
+            return bad(call, AT_SUB_PARAM_INVALID, index, "is not an unsigned 32-bit number");
+        value->num = (int32_t)(uint32_t)number;
         return true;
     }
     if (number < spec->min || number > spec->max) {
@@ -115,6 +115,12 @@ static bool type_text(at_call *call, unsigned index, const at_arg_spec *spec, at
     if (spec->kind == AT_KIND_MAC && !at_parse_mac(value->text, value->mac))
         return bad(call, AT_SUB_PARAM_INVALID, index, "is not a MAC address xx:xx:xx:xx:xx:xx");
     return true;
+}
+
+void at_args_clear(at_call *call)
+{
+    for (unsigned i = 0; i < AT_ARGS_MAX; i++)
+        call->arg[i] = (at_value){ .text = call->empty };
 }
 
 bool at_args_type(at_call *call)

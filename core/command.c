@@ -162,6 +162,8 @@ static at_result run_form(at_call *call)
     at_handler handler = handlers[call->op];
     if (handler == NULL)
         return at_fail(call, AT_SUB_OP, 0, "there is no %s form", forms[call->op]);
+    at_args_clear(
+        call); /* a handler of several forms sees omitted values, not the last command's */
     if (call->op == AT_OP_SET && cmd->shapes != NULL) {
         unsigned which = cmd->select != NULL ? cmd->select(call) : 0;
         call->shape = &cmd->shapes[which < cmd->shape_count ? which : 0];
@@ -183,6 +185,7 @@ static at_result execute_line(at_call *call)
     if (s->boot_row != NULL) {
         call->cmd = s->boot_row;
         s->boot_row = NULL;
+        at_args_clear(call);
         return call->cmd->execute(call);
     }
     if (s->line_over)

@@ -8,8 +8,10 @@
  * - +++ is judged when it arrives, not when it is consumed: a packet (run of bytes without a gap of
  *   the guard time) that is exactly three + and followed by a gap. While it could still become one, its
  *   bytes are held back from the consumer.
- * - pump() does everything that can be done now and may be called from anywhere; a nested call only
- *   asks the outer one for another round.
+ * - pump() does everything that can be done now; a nested call only asks the outer one for another
+ *   round. It may run a handler, so only the loop calls it; notices and sources ask for it (pump_soon).
+ * - A handler goes on at once when its data is complete, before anything behind it is looked at: what
+ *   follows is judged by what the handler does, not by how the bytes were cut into reads.
  * - What a command in progress refuses is dropped, never queued (WIRE 2.4), up to the next CRLF or
  *   silence, even when the command ends meanwhile. */
 #include "core/session.h"
@@ -58,13 +60,48 @@ static void watch_escape(at_session *s, const uint8_t *data, size_t len, bool ne
     rx->plus = only ? (uint8_t)plus : 0;
 }
 
+static void escape(at_session *s)
+{
+    at_escape what = at_modes[s->mode].escape;
+    size_t unsent = at_ring_used(&s->rx.ring);
+    if (what == AT_ESCAPE_NONE)
+        return; /* three + are just bytes here */
+    at_log(s->log, AT_LOG_DEBUG, "core", "+++ in mode %s, %u unsent bytes dropped",
+           at_modes[s->mode].name, (unsigned)unsent - 3u);
+    at_ring_drop(&s->rx.ring, unsent);
+    s->data.cancelled = true;
+    at_wake(s);
+}
+
+/* At once when there is room: two refusals are two messages, in one read or in two. */
+static void write_busy(at_session *s)
+{
+    at_notice_post(s, &s->tx.busy);
+    at_writer_notices(s);
+}
+
+/* Decides what only silence can: once per packet, by the timer or by the next packet before it. */
+static void packet_over(at_session *s)
+{
+    at_receiver *rx = &s->rx;
+    if (rx->plus == 3)
+        escape(s);
+    rx->plus = 0;
+    rx->refusing = rx->excess = false;
+    if (rx->restart_matched > 0) { /* a part of AT+RST: it was not one */
+        rx->restart_matched = 0;
+        write_busy(s);
+    }
+}
+
+/* Before the bytes are in the ring: +++ drops what was there already. */
 static void arrived(at_session *s, const uint8_t *data, size_t len)
 {
     at_receiver *rx = &s->rx;
     uint64_t now = at_loop_now(s->loop);
     bool new_packet = !rx->any || now - rx->last_us >= guard_us(s);
     if (new_packet)
-        rx->refusing = false;
+        packet_over(s);
     watch_escape(s, data, len, new_packet);
     rx->any = true;
     rx->last_us = now;
@@ -96,8 +133,8 @@ static bool receive(at_session *s)
         rx->readable = n == room || n >= READ_AGAIN;
         if (n == 0)
             break;
-        at_ring_commit(&rx->ring, n);
         arrived(s, to, n);
+        at_ring_commit(&rx->ring, n);
         any = true;
     }
     return any;
@@ -113,19 +150,6 @@ static void want_events(at_session *s)
 
 /* --- the guard time is over --- */
 
-static void escape(at_session *s)
-{
-    at_escape what = at_modes[s->mode].escape;
-    s->rx.plus = 0;
-    if (what == AT_ESCAPE_NONE)
-        return; /* three + are just bytes here */
-    at_log(s->log, AT_LOG_DEBUG, "core", "+++ in mode %s, %u unsent bytes dropped",
-           at_modes[s->mode].name, (unsigned)at_ring_used(&s->rx.ring) - 3u);
-    at_ring_clear(&s->rx.ring);
-    s->data.cancelled = true;
-    at_wake(s);
-}
-
 static void guard_over(void *arg)
 {
     at_session *s = arg;
@@ -135,13 +159,7 @@ static void guard_over(void *arg)
         at_timer_in(s->loop, &rx->guard, guard_us(s) - quiet);
         return;
     }
-    if (rx->plus == 3)
-        escape(s);
-    rx->plus = 0;
-    if (rx->restart_matched > 0) { /* silence after a part of AT+RST: it was not one */
-        rx->restart_matched = 0;
-        at_notice_post(s, &s->tx.busy);
-    }
+    packet_over(s);
     if (at_ring_used(&rx->ring) >= AT_RX_RING)
         rx->reserve = true;
     at_session_pump(s);
@@ -152,6 +170,7 @@ static void data_idle(void *arg)
     at_session *s = arg;
     at_log(s->log, AT_LOG_WARN, "core", "no data for %lu ms at the prompt: cancelled",
            (unsigned long)s->config.data_timeout_ms);
+    at_ring_clear(&s->rx.ring);
     s->data.cancelled = true;
     at_wake(s);
 }
@@ -171,6 +190,7 @@ static void line_append(at_session *s, const uint8_t *data, size_t len)
 static void line_done(at_session *s, bool over)
 {
     s->line_over = over;
+    s->line_cr = false;
     if (!over)
         s->line_len = (uint16_t)(s->line_len - 2);
     bool empty = !over && s->line_len == 0;
@@ -178,14 +198,14 @@ static void line_done(at_session *s, bool over)
         at_fiber_start_job(s);
 }
 
-/* Ends with CRLF? The line keeps its last two bytes even when it is too long. */
-static bool line_ended(at_session *s, const uint8_t *data, size_t len)
+/* Ends with CRLF? The CR may have come in an earlier piece. */
+static bool line_ended(const at_session *s, const uint8_t *data, size_t len)
 {
     if (data[len - 1] != '\n')
         return false;
     if (len >= 2)
         return data[len - 2] == '\r';
-    return s->rx.refused_cr;
+    return s->line_cr;
 }
 
 static size_t take_line(at_session *s, const uint8_t *data, size_t len)
@@ -203,7 +223,8 @@ static size_t take_line(at_session *s, const uint8_t *data, size_t len)
         at_writer_commit(s, n);
     }
     bool ended = line_ended(s, data, n);
-    s->rx.refused_cr = data[n - 1] == '\r';
+    s->line_cr = data[n - 1] == '\r';
+    s->rx.excess = false;
     line_append(s, data, n);
     if (ended) {
         bool over = s->line_over;
@@ -219,10 +240,11 @@ static void busy(at_session *s, uint8_t byte)
     if (!s->rx.refusing) {
         at_log(s->log, AT_LOG_WARN, "core", "busy: input during %s is dropped",
                s->call.cmd != NULL ? s->call.cmd->name : "a command");
-        at_notice_post(s, &s->tx.busy);
+        write_busy(s);
     }
     s->rx.restart_matched = 0;
     s->rx.refusing = true;
+    s->rx.excess = false;
     s->rx.refused_cr = byte == '\r';
 }
 
@@ -235,8 +257,8 @@ static size_t take_refused(at_session *s, const uint8_t *data, size_t len)
             if (byte == '\n' && rx->refused_cr)
                 rx->refusing = false;
             rx->refused_cr = byte == '\r';
-            if (!rx->refusing && s->mode == AT_MODE_COMMAND)
-                return i + 1; /* the rest is the next line */
+            if (!rx->refusing && s->mode != AT_MODE_EXECUTING)
+                return i + 1; /* the rest is the next line, or data */
             continue;
         }
         if (byte != (uint8_t)restart_line[rx->restart_matched]) {
@@ -257,7 +279,7 @@ static void data_done(at_session *s)
 {
     s->data.done = true;
     at_session_set_mode(s, AT_MODE_EXECUTING);
-    at_wake(s);
+    s->rx.excess = true;
 }
 
 static size_t take_counted(at_session *s, const uint8_t *data, size_t len)
@@ -328,6 +350,16 @@ static size_t available(const at_session *s)
     return hold ? used - AT_MIN(used, (size_t)s->rx.plus) : used;
 }
 
+/* Bytes that arrived while a command ran belong to nobody, even when it has ended meanwhile. Behind
+ * complete data the same packet is excess (guide 4.2.1: busy), unless the host was quick to answer the
+ * result with its next command: no excess begins with A. */
+static bool refused(const at_session *s, uint8_t byte)
+{
+    const at_receiver *rx = &s->rx;
+    bool excess = rx->excess && s->mode == AT_MODE_COMMAND && byte != 'A' && byte != 'a';
+    return rx->refusing || rx->restart_matched > 0 || excess;
+}
+
 static bool consume_some(at_session *s)
 {
     const uint8_t *data;
@@ -337,14 +369,17 @@ static bool consume_some(at_session *s)
     size_t n = 0;
     if (len == 0 || s->restarting)
         return false;
-    bool refuse = s->rx.refusing || s->rx.restart_matched > 0;
-    switch (at_modes[mode].input) {
-    case AT_INPUT_LINE: n = refuse ? take_refused(s, data, len) : take_line(s, data, len); break;
+    at_input input = refused(s, data[0]) ? AT_INPUT_REFUSE : at_modes[mode].input;
+    bool incomplete = !s->data.done && (input == AT_INPUT_COLLECT || input == AT_INPUT_SINK);
+    switch (input) {
+    case AT_INPUT_LINE: n = take_line(s, data, len); break;
     case AT_INPUT_REFUSE: n = take_refused(s, data, len); break;
     case AT_INPUT_COLLECT: n = take_collected(s, data, len); break;
     case AT_INPUT_SINK: n = take_sink(s, left); break;
     }
     at_ring_drop(&s->rx.ring, n);
+    if (incomplete && s->data.done)
+        at_fiber_continue(s);
     return n > 0 || s->mode != mode || at_ring_used(&s->rx.ring) != before;
 }
 
@@ -380,12 +415,24 @@ void at_session_pump(at_session *s)
     want_events(s);
 }
 
+void at_session_pump_soon(at_session *s)
+{
+    s->pump_again = true;
+    if (!s->pumping)
+        at_wake(s);
+}
+
 /* --- restart while a command runs --- */
 
-static void restart_now(void *arg)
+/* A port has no event for "drained": looks every millisecond. */
+static void restart_when_drained(void *arg)
 {
     at_session *s = arg;
-    s->config.supervisor->restart(s->config.supervisor->ctx, AT_BOOT_NORMAL, 0);
+    bool drained = at_writer_empty(s) && s->port->ops->drained(s->port);
+    if (!drained && at_loop_now(s->loop) < s->restart_due_us)
+        at_timer_in(s->loop, &s->restart, 1000);
+    else
+        s->config.supervisor->restart(s->config.supervisor->ctx, AT_BOOT_NORMAL, 0);
 }
 
 void at_session_force_restart(at_session *s)
@@ -399,15 +446,15 @@ void at_session_force_restart(at_session *s)
         at_writer_commit(s, text.len);
     }
     s->restarting = true;
-    at_timer_in(s->loop, &s->restart_limit, AT_RESTART_DRAIN_MS * 1000ull);
+    s->rx.restart_matched = 0;
+    s->cancelled = true; /* the text is the last that the host sees */
+    s->restart_due_us = at_loop_now(s->loop) + AT_RESTART_DRAIN_MS * 1000ull;
+    at_timer_in(s->loop, &s->restart, 0);
 }
 
 static void prepare(void *arg)
 {
-    at_session *s = arg;
-    at_writer_flush(s);
-    if (s->restarting && at_writer_empty(s) && s->port->ops->drained(s->port))
-        restart_now(s);
+    at_writer_flush(arg);
 }
 
 /* --- life --- */
@@ -463,7 +510,7 @@ at_session *at_session_create(const at_session_config *config)
     s->call.session = s;
     at_timer_init(&s->rx.guard, guard_over, s);
     at_timer_init(&s->data.idle, data_idle, s);
-    at_timer_init(&s->restart_limit, restart_now, s);
+    at_timer_init(&s->restart, restart_when_drained, s);
     if (!allocate(s)) {
         at_free(config->heap, s);
         return NULL;
@@ -480,7 +527,7 @@ void at_session_destroy(at_session *s)
     at_heap *heap = s->config.heap;
     at_timer_stop(s->loop, &s->rx.guard);
     at_timer_stop(s->loop, &s->data.idle);
-    at_timer_stop(s->loop, &s->restart_limit);
+    at_timer_stop(s->loop, &s->restart);
     at_timer_stop(s->loop, &s->wake);
     at_loop_unpost(s->loop, &s->resume);
     s->config.fibers->destroy(s->fiber);
@@ -520,9 +567,10 @@ void at_session_set_mode(at_session *s, at_mode mode)
     s->mode = mode;
     if (mode == AT_MODE_COMMAND) {
         s->line_len = 0;
-        s->line_over = false;
-        s->rx.refused_cr = s->rx.refusing && s->rx.refused_cr;
+        s->line_over = s->line_cr = false;
     }
+    if (s->rx.plus > at_ring_used(&s->rx.ring))
+        s->rx.plus = 0; /* these + went elsewhere: no escape from the new mode */
 }
 
 at_mode at_session_mode(const at_session *s)

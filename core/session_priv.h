@@ -36,11 +36,11 @@ typedef struct at_writer {
 typedef struct at_receiver {
     at_ring ring;
     uint64_t last_us;        /* when the last block arrived */
-    uint64_t full_us;        /* since when the ring is full, 0: it is not */
     uint8_t plus;            /* a packet of this many + and nothing else ends the ring, 0: none */
     bool readable;           /* the port may have more */
     bool any;                /* something has arrived since boot */
     bool reserve;            /* the reserve may be filled */
+    bool excess;             /* a data mode ended in this packet: what follows is no new line */
     bool refusing;           /* dropping to the next CRLF or silence */
     bool refused_cr;         /* the last dropped byte was CR */
     uint8_t restart_matched; /* bytes of AT+RST\r\n */
@@ -72,7 +72,7 @@ struct at_session {
     at_data data;
     char line[AT_LINE_MAX + 1];
     uint16_t line_len;
-    bool line_over;
+    bool line_over, line_cr; /* too long; its last byte so far is CR */
     at_call call;
     /* fiber */
     at_fiber *fiber;
@@ -80,12 +80,14 @@ struct at_session {
     bool has_job, on_fiber, cancelled;
     at_task resume;
     at_timer wake;
-    at_timer restart_limit;
+    at_timer restart;
+    uint64_t restart_due_us; /* then also with bytes that nobody took */
     at_prepare prepare;
 };
 
 /* session.c */
-void at_session_pump(at_session *s); /* does all that can be done now; safe to call from anywhere */
+void at_session_pump(at_session *s); /* does all that can be done now; may run a handler */
+void at_session_pump_soon(at_session *s); /* the same, after the caller has returned */
 void at_session_set_mode(at_session *s, at_mode mode);
 void at_session_force_restart(at_session *s);
 
@@ -96,6 +98,7 @@ void at_command_execute(at_session *s); /* on the fiber: s->line to the result *
 /* args.c: splits and types call->field/arg; false after at_fail. text is changed in place. */
 bool at_args_split(at_call *call, char *text, size_t len);
 bool at_args_type(at_call *call);
+void at_args_clear(at_call *call); /* every value is omitted */
 
 /* writer.c */
 void at_writer_init(at_session *s);
@@ -110,6 +113,7 @@ void at_write_wire(at_call *call, at_wire_id id);
 /* wait.c */
 bool at_wait_init(at_session *s);
 void at_fiber_start_job(at_session *s);
+void at_fiber_continue(at_session *s); /* from the loop: what the handler waits for may have come */
 typedef bool (*at_ready)(at_session *s, void *arg);
 /* Yields until ready says true, time passes or cancel. */
 at_err at_block(at_session *s, at_ready ready, void *arg, uint64_t due_us);

@@ -26,18 +26,28 @@ static void run_fiber(at_session *s)
         at_session_set_mode(s, AT_MODE_COMMAND);
 }
 
+void at_fiber_continue(at_session *s)
+{
+    if (s->has_job)
+        run_fiber(s);
+}
+
 static void resume(void *arg)
 {
     at_session *s = arg;
-    if (s->has_job)
-        run_fiber(s);
+    at_fiber_continue(s);
     at_session_pump(s);
+}
+
+static void time_passed(void *arg)
+{
+    at_wake(arg);
 }
 
 bool at_wait_init(at_session *s)
 {
     at_task_init(&s->resume, resume, s);
-    at_timer_init(&s->wake, (void (*)(void *))at_wake, s);
+    at_timer_init(&s->wake, time_passed, s);
     s->fiber = s->config.fibers->create(AT_FIBER_STACK, fiber_main, s);
     return s->fiber != NULL;
 }
@@ -162,7 +172,6 @@ static at_err collect(at_call *call, at_mode mode, bool ok_first, void *buf, siz
     s->data.backslash = s->data.cancelled = false;
     s->data.done = len == 0;
     prompt(call, mode, ok_first);
-    at_session_pump(s); /* bytes that wait already */
     at_err err = at_block(s, data_ready, NULL, AT_WAIT_FOREVER);
     *got = (size_t)s->data.got;
     leave(s);
@@ -189,12 +198,11 @@ void at_stream_begin(at_call *call, at_mode mode, uint64_t limit, at_sink *sink)
     s->data.done = s->data.cancelled = false;
     s->data.sink = sink;
     prompt(call, mode, true);
-    at_session_pump(s);
 }
 
 void at_stream_poke(at_session *s)
 {
-    at_session_pump(s);
+    at_session_pump_soon(s);
 }
 
 uint64_t at_stream_received(const at_session *s)
@@ -224,5 +232,10 @@ at_err at_stream_wait(at_call *call, at_signal *signal, uint32_t timeout_ms)
 
 void at_stream_end(at_call *call)
 {
-    leave(call->session);
+    at_session *s = call->session;
+    if (!s->data.done && !s->data.cancelled) {
+        at_ring_clear(&s->rx.ring);
+        s->rx.plus = 0;
+    }
+    leave(s);
 }

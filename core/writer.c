@@ -79,7 +79,7 @@ void at_notice_post(at_session *s, at_notice *notice)
     notice->next = NULL;
     *s->tx.last_notice = notice;
     s->tx.last_notice = &notice->next;
-    at_session_pump(s);
+    at_session_pump_soon(s);
 }
 
 bool at_writer_notices(at_session *s)
@@ -111,7 +111,7 @@ void at_source_ready(at_session *s, at_source *source)
         s->tx.sources = source;
     }
     source->ready = true;
-    at_session_pump(s);
+    at_session_pump_soon(s);
 }
 
 /* The next ready source after the one that was asked last. */
