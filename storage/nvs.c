@@ -1,7 +1,7 @@
 /* Keys and values: what callers of NVS see.
  *
- * A namespace is an item of namespace 0 whose value (1 to 254) marks the items of its keys. The name
- * is looked up each time, like any item; an index in memory would cost more than it saves.
+ * A namespace is an item of namespace 0 whose value (1 to 254) marks the items of its keys. The
+ * name is looked up each time, like any item; an index in memory would cost more than it saves.
  *
  * The identity of an item is (namespace, key, chunk number), whatever its type, so setting a key to
  * another type replaces it. To change a value, the new item is written whole before the old one is

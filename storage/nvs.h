@@ -1,11 +1,11 @@
 /* Key-value pairs on flash, byte-compatible with ESP-IDF's NVS (version 2; version 1 is read).
  *
- * A value has a namespace and a key (1 to 15 characters each) and one of the types below; a key holds
- * one value, whatever its type. Values are written so that a power cut at any moment leaves the old
- * or the new one. Writing a value equal to the stored one does not touch the flash.
+ * A value has a namespace and a key (1 to 15 characters each) and one of the types below; a key
+ * holds one value, whatever its type. Values are written so that a power cut at any moment leaves
+ * the old or the new one. Writing a value equal to the stored one does not touch the flash.
  *
  * Errors that every function can give: AT_ERR_INVALID (a name that cannot be), AT_ERR_IO (the flash
- * failed; after a failed write all later writes fail so too, until the partition is opened again). */
+ * failed; after a failed write all later writes fail too, until the partition is opened again). */
 #ifndef STORAGE_NVS_H
 #define STORAGE_NVS_H
 
@@ -84,9 +84,10 @@ at_err at_nvs_read(at_nvs *nvs, const char *space, const char *key, at_nvs_type 
  * A text that does not end in its only NUL is AT_ERR_CORRUPT. */
 at_err at_nvs_get_data(at_nvs *nvs, const char *space, const char *key, at_nvs_type type, void *buf,
                        size_t room, size_t *len);
-/* A text is given with its NUL. AT_ERR_INVALID: a text that is not one, longer than AT_NVS_TEXT_MAX,
- * or a blob longer than the partition could ever hold; AT_ERR_NOMEM: the partition is full, or no
- * memory; AT_ERR_STATE: opened read-only. On any error but AT_ERR_IO the old value is still there. */
+/* A text is given with its NUL. AT_ERR_INVALID: a text that is not one, longer than
+ * AT_NVS_TEXT_MAX, or a blob longer than the partition could ever hold; AT_ERR_NOMEM: the partition
+ * is full, or no memory; AT_ERR_STATE: opened read-only. On any error but AT_ERR_IO the old value
+ * is still there. */
 at_err at_nvs_set_data(at_nvs *nvs, const char *space, const char *key, at_nvs_type type,
                        const void *data, size_t len);
 

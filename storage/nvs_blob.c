@@ -1,10 +1,10 @@
 /* Values longer than an integer, and above all blobs, which may be longer than a page.
  *
  * A blob is a number of chunks (data items with chunk numbers) and an index that names their count
- * and their first number: 0x00 or 0x80, called its version. A rewrite uses the other version, so old
- * and new chunks live side by side until the new index is on flash; the new index replaces the old
- * one like any other value does, and chunks that no index knows are garbage. So the value changes
- * with one write, whatever its length.
+ * and their first number: 0x00 or 0x80, called its version. A rewrite uses the other version, so
+ * old and new chunks live side by side until the new index is on flash; the new index replaces the
+ * old one like any other value does, and chunks that no index knows are garbage. So the value
+ * changes with one write, whatever its length.
  *
  * Version 1 blobs (one item, type 0x41) are read and replaced, never written.
  */

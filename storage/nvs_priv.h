@@ -20,7 +20,7 @@
 #define NVS_BLOB_DATA  0x42u
 #define NVS_BLOB_INDEX 0x48u
 
-/* Two bits per entry. Programming can only clear bits: empty, written, erased is the way of life. */
+/* Two bits per entry. Programming can only clear bits: empty, then written, then erased. */
 enum { NVS_ERASED = 0, NVS_ILLEGAL = 1, NVS_WRITTEN = 2, NVS_EMPTY = 3 };
 
 typedef enum nvs_page_state {

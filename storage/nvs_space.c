@@ -1,8 +1,8 @@
 /* Many pages: finding items, making room.
  *
  * Pages in use are kept by sequence number; only the last of them can be active. Free pages wait in
- * a queue: partition order at first, wiped ones at its end, so wear spreads. One page is always kept
- * free. When it is the last one, room is made by collection:
+ * a queue: partition order at first, wiped ones at its end, so wear spreads. One page is always
+ * kept free. When it is the last one, room is made by collection:
  *
  *   mark the page with the fewest live entries freeing · start the free page · copy what lives ·
  *   wipe the old page, which becomes the free one

@@ -1,14 +1,14 @@
 /* Partition tables: 96 places of 32 bytes; partitions, an MD5 of them (which ESP-AT's primary table
  * leaves out and its secondary one has), and an entry of 0xFF as the end.
  *
- * The chip has two tables. The primary one names at_customize, whose first sector holds the secondary
- * one; its entries have addresses of the chip, not of at_customize, and must lie inside it behind the
- * table. An entry of it that does not is left out with a log line.
+ * The chip has two tables. The primary one names at_customize, whose first sector holds the
+ * secondary one; its entries have addresses of the chip, not of at_customize, and must lie inside
+ * it behind the table. An entry of it that does not is left out with a log line.
  *
- * A table is taken as a whole or not at all: every address that leaves this file is inside the chip,
- * aligned, and not shared by two partitions of one table. Where a table is missing or damaged the
- * built-in one of the vendor's module counts. So an erased chip works without a byte written, and a
- * hostile one cannot make a caller touch what it should not.
+ * A table is taken as a whole or not at all: every address that leaves this file is inside the
+ * chip, aligned, and not shared by two partitions of one table. Where a table is missing or damaged
+ * the built-in one of the vendor's module counts. So an erased chip works without a byte written,
+ * and a hostile one cannot make a caller touch what it should not.
  */
 #include "storage/partition.h"
 

@@ -27,7 +27,8 @@ typedef struct at_partition {
     uint32_t flags;        /* bit 0 encrypted, bit 1 read-only */
 } at_partition;
 
-/* Reads a table of len bytes for a chip of chip_size bytes. AT_ERR_NOT_FOUND: erased flash, no table.
+/* Reads a table of len bytes for a chip of chip_size bytes. AT_ERR_NOT_FOUND: erased flash, no
+ * table.
  * AT_ERR_CORRUPT: *why says what is wrong (a constant, with *count the number of the entry).
  * AT_ERR_NOMEM: more than room entries. *why is untouched otherwise. */
 at_err at_partition_parse(const uint8_t *raw, size_t len, uint32_t chip_size, at_partition *entries,

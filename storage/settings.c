@@ -5,11 +5,11 @@
  *   NEVER     memory only
  *   ALWAYS    each change
  *   SYSSTORE  each change while the setting SYSSTORE is not 0 (guide 3.1.26)
- * The value in memory does not decide whether flash is written: after a time with SYSSTORE=0 both may
- * differ, and setting the same value again must store it. NVS itself skips equal values.
+ * The value in memory does not decide whether flash is written: after a time with SYSSTORE=0 both
+ * may differ, and setting the same value again must store it. NVS itself skips equal values.
  *
- * Integers are stored as i32. What is on flash but cannot be used (another type, too long, damaged) is
- * logged and counts as not set; the next change replaces it.
+ * Integers are stored as i32. What is on flash but cannot be used (another type, too long, damaged)
+ * is logged and counts as not set; the next change replaces it.
  */
 #include "storage/settings.h"
 

@@ -1,15 +1,15 @@
 /* The flash of the Linux port: one shared mapping for the bytes, one shared page for what else the
  * boots of a module have in common (counters, the armed power cut, which sectors are in use).
  *
- * In memory the bytes are stored complemented: a page of zeros that the kernel makes up on the first
- * touch then reads as erased flash. Sectors that were never programmed are not even touched for
- * reading, because a shared mapping pays with a page for that too.
+ * In memory the bytes are stored complemented: a page of zeros that the kernel makes up on the
+ * first touch then reads as erased flash. Sectors that were never programmed are not even touched
+ * for reading, because a shared mapping pays with a page for that too.
  *
- * In a file the bytes are stored as they are: the file is an image for esptool and at.py. It is locked
- * with flock, which forked processes share and a second attache does not.
+ * In a file the bytes are stored as they are: the file is an image for esptool and at.py. It is
+ * locked with flock, which forked processes share and a second attache does not.
  *
- * A cut tears the operation it hits: a program writes the first bytes whole and one byte in part; an
- * erase does the start of the sector, the end, or scattered bytes. Real parts are not tidier.
+ * A cut tears the operation it hits: a program writes the first bytes whole and one byte in part;
+ * an erase does the start of the sector, the end, or scattered bytes. Real parts are not tidier.
  */
 #include "ports/linux/flashfile.h"
 

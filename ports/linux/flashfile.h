@@ -23,8 +23,8 @@ typedef struct at_flashfile at_flashfile;
  * take no memory. */
 at_flashfile *at_flashfile_volatile(uint32_t size, char *why, size_t why_room);
 /* A chip whose bytes are the file's. A missing or empty file becomes an erased chip of size bytes
- * with mode 0600; otherwise its own length decides, and must be one of the two. The file stays locked
- * until it is closed here and in every process forked since. */
+ * with mode 0600; otherwise its own length decides, and must be one of the two. The file stays
+ * locked until it is closed here and in every process forked since. */
 at_flashfile *at_flashfile_open(const char *path, uint32_t size, char *why, size_t why_room);
 /* NULL is allowed. A forked process that just ends need not call it. */
 void at_flashfile_close(at_flashfile *flash);
@@ -40,8 +40,8 @@ typedef struct at_flashfile_counts {
 at_flashfile_counts at_flashfile_counted(const at_flashfile *flash);
 
 /* Cuts the power during the n-th program or erase from now (1: the next one; 0: never). That
- * operation takes effect in part only: which part follows from the seed. Then cut(arg) is called; if it
- * returns, this and every later operation of the process fails with AT_ERR_IO, until
+ * operation takes effect in part only: which part follows from the seed. Then cut(arg) is called;
+ * if it returns, this and every later operation of the process fails with AT_ERR_IO, until
  * at_flashfile_power_on. cut may be NULL. */
 void at_flashfile_cut_after(at_flashfile *flash, uint64_t n, uint32_t seed, void (*cut)(void *arg),
                             void *arg);

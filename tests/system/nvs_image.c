@@ -3,7 +3,7 @@
  *   nvs_image dump FILE            one line per key: namespace key type value
  *   nvs_image make FILE PAGES      the same lines from stdin become a new image
  *
- * type is the code of the format in hex; a value is decimal for integers, hex bytes for the rest. */
+ * type is the code of the format in hex; a value is decimal for integers, hex bytes otherwise. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

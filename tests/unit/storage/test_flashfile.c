@@ -1,4 +1,4 @@
-/* The Linux port's flash: NOR rules, one chip for all forked boots, files, locks, errors in words. */
+/* The Linux port's flash: NOR rules, one chip for all forked boots, files, locks, errors. */
 #include "flash_fixture.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* NVS: every type, restarts, collection, walks, errors. The bytes of the format itself are pinned by
- * the published example of protocol facts (an image of the vendor's generator). */
+/* NVS: every type, restarts, collection, walks, errors. The bytes of the format itself are pinned
+ * by the published example of protocol facts (an image of the vendor's generator). */
 #include "flash_fixture.h"
 
 #include "core/bytes.h"

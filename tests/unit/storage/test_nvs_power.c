@@ -138,6 +138,21 @@ static void run_day(bench *b, day *d)
     }
 }
 
+/* The old value may not stay beside the new one: other readers would find it. */
+static void check_keys_are_unique(at_nvs *nvs, const char *space)
+{
+    at_nvs_walk walk = { 0 };
+    at_nvs_info seen[KEYS + 1];
+    unsigned count = 0;
+    while (at_nvs_next_key(nvs, &walk, space, &seen[count]) == AT_OK) {
+        for (unsigned i = 0; i < count; i++) {
+            assert_string_not_equal(seen[i].key, seen[count].key);
+        }
+        count++;
+        assert_true(count <= KEYS);
+    }
+}
+
 static void check_after_boot(bench *b, const day *d, uint64_t cut)
 {
     for (unsigned k = 0; k < KEYS; k++) {
@@ -146,6 +161,8 @@ static void check_after_boot(bench *b, const day *d, uint64_t cut)
                      name_of(k));
         }
     }
+    check_keys_are_unique(b->nvs, "at");
+    check_keys_are_unique(b->nvs, "wifi");
     int64_t number;
     assert_int_equal(at_nvs_set_int(b->nvs, "at", "after", AT_NVS_U32, (int64_t)cut), AT_OK);
     bench_restart(b);
