@@ -26,11 +26,13 @@
 #include <unistd.h>
 
 #include "core/bytes.h"
+#include "proto/arp.h"
+#include "proto/ether.h"
+#include "proto/ipv4.h"
 
 #define QUEUE_FIRST (64u * 1024u)
 #define QUEUE_MAX   (1024u * 1024u)
 #define FRAME_MAX   1514u
-#define ARP_FRAME   42u
 
 struct at_uplink {
     at_uplink_config config;
@@ -38,8 +40,10 @@ struct at_uplink {
     Slirp *slirp;
     lx_group group;
     at_task drain;
+    uint32_t station; /* the address libslirp knows to be the station's */
     uint8_t *queue;
     size_t used, size;
+    bool kick; /* an ARP answer went in */
     uint64_t lost;
 };
 
@@ -84,23 +88,39 @@ static void queue_frame(at_uplink *up, const uint8_t *frame, size_t len)
     at_loop_post(up->config.loop, &up->drain);
 }
 
-/* An ARP request of libslirp: answered with the station's address, the only one here. */
-static void answer_arp(at_uplink *up, const uint8_t *request)
+/* Tells libslirp where an address is, as a station does with a gratuitous ARP request. Otherwise its
+ * first packet would wait for an answer and then, because that starts nothing, for its 500 ms timer. */
+static void tell_arp(at_uplink *up, uint32_t address)
 {
-    uint8_t reply[ARP_FRAME];
-    at_builder b = at_builder_of(reply, sizeof reply);
+    uint8_t frame[AT_ARP_FRAME_LEN];
+    static const uint8_t all[6] = { 255, 255, 255, 255, 255, 255 };
+    at_arp arp = { .operation = AT_ARP_REQUEST, .sender_ip = address, .target_ip = address };
 
-    at_put(&b, request + 6, 6);
-    at_put(&b, up->config.station_mac, 6);
-    at_put(&b, request + 12, 8); /* types and sizes */
-    at_put16(&b, 2);
-    at_put(&b, up->config.station_mac, 6);
-    at_put(&b, request + 38, 4); /* the address that was asked for */
-    at_put(&b, request + 22, 10);
-    slirp_input(up->slirp, reply, (int)sizeof reply);
+    memcpy(arp.sender_mac, up->config.station_mac, 6);
+    slirp_input(up->slirp, frame, (int)at_arp_build(&arp, all, frame));
+    up->station = address;
 }
 
-/* Runs in the loop. ARP goes back into libslirp here, not from within its callback. */
+static int no_events(int index, void *opaque)
+{
+    (void)index;
+    (void)opaque;
+    return 0;
+}
+
+/* libslirp asked all the same (its table is small): answers, and starts what waited for it. */
+static void answer_arp(at_uplink *up, const uint8_t *frame, size_t len)
+{
+    at_arp arp;
+
+    if (!at_arp_parse(&arp, frame + AT_ETHER_HEADER, len - AT_ETHER_HEADER) ||
+        arp.operation != AT_ARP_REQUEST)
+        return;
+    tell_arp(up, arp.target_ip);
+    slirp_pollfds_poll(up->slirp, 1, no_events, NULL);
+}
+
+/* Runs in the loop, so libslirp may be called for ARP: the frame is not looked at after that. */
 static void drain(void *arg)
 {
     at_uplink *up = arg;
@@ -108,22 +128,22 @@ static void drain(void *arg)
 
     while (at < up->used) {
         const uint8_t *frame = up->queue + at + 2;
-        uint8_t arp[ARP_FRAME];
         uint16_t len;
 
         memcpy(&len, up->queue + at, sizeof len);
         at += sizeof len + len;
-        if (len >= ARP_FRAME && frame[12] == 0x08 && frame[13] == 0x06) {
-            if (frame[20] == 0 && frame[21] == 1) {
-                memcpy(arp, frame, sizeof arp); /* the answer may move the queue */
-                answer_arp(up, arp);
-            }
+        if (len >= AT_ARP_FRAME_LEN && frame[12] == 0x08 && frame[13] == 0x06) {
+            answer_arp(up, frame, len);
         } else {
             up->config.deliver(up->config.owner, frame, len);
         }
     }
     up->used = 0;
     at_loop_unpost(up->config.loop, &up->drain);
+    if (up->kick) { /* what waited for the hardware address leaves at a poll only, else in 500 ms */
+        up->kick = false;
+        slirp_pollfds_poll(up->slirp, 1, get_revents, NULL);
+    }
 }
 
 /* ---- libslirp's callbacks ---- */
@@ -335,8 +355,14 @@ static at_uplink *slirp_open(const at_uplink_config *config, char *error, size_t
 
 static void slirp_take(at_uplink *up, const uint8_t *frame, size_t len)
 {
-    if (len <= FRAME_MAX)
-        slirp_input(up->slirp, frame, (int)len);
+    uint32_t from;
+
+    if (len > FRAME_MAX || len < AT_ETHER_HEADER + AT_IPV4_HEADER)
+        return;
+    memcpy(&from, frame + AT_ETHER_HEADER + 12, sizeof from);
+    if (ntohl(from) != up->station)
+        tell_arp(up, ntohl(from));
+    slirp_input(up->slirp, frame, (int)len);
 }
 
 static int bind_once(bool udp, uint32_t address, uint16_t *port)
@@ -365,6 +391,8 @@ static bool slirp_forward(at_uplink *up, bool udp, uint32_t host_addr, uint16_t 
     char address[INET_ADDRSTRLEN] = "?";
     struct in_addr in = in_addr_of(host_addr);
 
+    if (up->station != station_addr)
+        tell_arp(up, station_addr);
     for (int tries = 0; tries < 8; tries++) {
         if (wanted == 0 && bind_once(udp, host_addr, &port) != 0)
             break;
