@@ -43,7 +43,6 @@ struct at_uplink {
     uint32_t station; /* the address libslirp knows to be the station's */
     uint8_t *queue;
     size_t used, size;
-    bool kick; /* an ARP answer went in */
     uint64_t lost;
 };
 
@@ -88,8 +87,9 @@ static void queue_frame(at_uplink *up, const uint8_t *frame, size_t len)
     at_loop_post(up->config.loop, &up->drain);
 }
 
-/* Tells libslirp where an address is, as a station does with a gratuitous ARP request. Otherwise its
- * first packet would wait for an answer and then, because that starts nothing, for its 500 ms timer. */
+/* Tells libslirp where an address is, as a station does with a gratuitous ARP request. Otherwise
+ * its first packet would wait for an answer and then, because that starts nothing, for its 500 ms
+ * timer. */
 static void tell_arp(at_uplink *up, uint32_t address)
 {
     uint8_t frame[AT_ARP_FRAME_LEN];
@@ -132,18 +132,13 @@ static void drain(void *arg)
 
         memcpy(&len, up->queue + at, sizeof len);
         at += sizeof len + len;
-        if (len >= AT_ARP_FRAME_LEN && frame[12] == 0x08 && frame[13] == 0x06) {
+        if (len >= AT_ARP_FRAME_LEN && frame[12] == 0x08 && frame[13] == 0x06)
             answer_arp(up, frame, len);
-        } else {
+        else
             up->config.deliver(up->config.owner, frame, len);
-        }
     }
     up->used = 0;
     at_loop_unpost(up->config.loop, &up->drain);
-    if (up->kick) { /* what waited for the hardware address leaves at a poll only, else in 500 ms */
-        up->kick = false;
-        slirp_pollfds_poll(up->slirp, 1, get_revents, NULL);
-    }
 }
 
 /* ---- libslirp's callbacks ---- */
