@@ -110,6 +110,7 @@ void at_wifi_on_station(at_app *app, at_station_event event, int detail)
     case AT_STATION_EV_LEFT:
         wifi->joined = false;
         wifi->has_ip = false;
+        wifi->left_count++;
         say(wifi, AT_WIRE_WIFI_DISCONNECT);
         report(app, "left", "");
         break;

@@ -39,9 +39,11 @@ bool at_wifi_last_join(const at_app *app, at_stored_join *join)
 void at_wifi_leave(at_call *call)
 {
     at_wifi *wifi = at_wifi_of(call);
+    uint32_t before = wifi->left_count;
+    bool told = wifi->joined || at_station_get(wifi->app->station, NULL) == AT_STATION_JOINED;
 
     (void)at_station_leave(wifi->app->station);
-    while (wifi->joined && at_wait(call, &wifi->changed, LEAVE_MS) == AT_OK) {
+    while (told && wifi->left_count == before && at_wait(call, &wifi->changed, LEAVE_MS) == AT_OK) {
     }
 }
 

@@ -26,6 +26,7 @@ struct at_wifi_family {
     at_app *app;
     bool ready;          /* AT+CWINIT */
     bool joined, has_ip; /* as told by events, so that what is printed and what is said agree */
+    uint32_t left_count; /* how often an association has ended */
     int join_error;      /* of the last attempt that failed, 0: none since the join began */
     bool off;            /* the module goes down: no more words */
     at_signal changed;   /* any event of station or address */

@@ -288,3 +288,62 @@ at_join_params fake_params(const char *ssid, const char *password)
     at_copy_text(params.passphrase, sizeof params.passphrase, password);
     return params;
 }
+
+/* ---- common steps ---- */
+
+int fake_setup(void **state)
+{
+    fake_air *air = malloc(sizeof *air);
+
+    assert_non_null(air);
+    fake_air_open(air);
+    *state = air;
+    return 0;
+}
+
+int fake_teardown(void **state)
+{
+    fake_air_close(*state);
+    free(*state);
+    return 0;
+}
+
+void fake_join(fake_air *air, const char *ssid, const char *password)
+{
+    at_join_params params = fake_params(ssid, password);
+
+    assert_int_equal(at_station_join(air->station, &params), AT_OK);
+}
+
+at_station_state fake_state(const fake_air *air)
+{
+    return at_station_get(air->station, NULL);
+}
+
+void fake_assert_event(const fake_air *air, unsigned index, at_station_event event, int detail)
+{
+    assert_true(index < air->events);
+    assert_int_equal(air->event[index].event, event);
+    assert_int_equal(air->event[index].detail, detail);
+}
+
+/* The first attempt of a fresh station fails like this, and leaves it in LOST. */
+void fake_assert_fails(fake_air *air, at_join_error error)
+{
+    assert_int_equal(air->events, 1);
+    fake_assert_event(air, 0, AT_STATION_EV_FAILED, (int)error);
+    assert_int_equal(fake_state(air), AT_STATION_LOST);
+    assert_int_equal(air->loop.timer_count, 0);
+}
+
+fake_ap *fake_joined(fake_air *air)
+{
+    fake_ap *ap = fake_air_add(air, "home", "secret88", 1);
+
+    fake_join(air, "home", "secret88");
+    fake_air_run(air, 10 * FAKE_MS);
+    assert_int_equal(fake_state(air), AT_STATION_JOINED);
+    assert_int_equal(air->events, 1);
+    air->events = 0;
+    return ap;
+}

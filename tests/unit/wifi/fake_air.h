@@ -75,4 +75,18 @@ void fake_air_to_station(fake_air *air, const void *bytes, size_t len);
 void fake_ap_say(fake_air *air, const fake_ap *ap, at_mgmt m); /* from and to are filled in */
 at_join_params fake_params(const char *ssid, const char *password);
 
+/* Common steps of the tests. */
+#define FAKE_MS         1000ull
+#define FAKE_SECOND     1000000ull
+#define FAKE_TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
+
+int fake_setup(void **state);
+int fake_teardown(void **state);
+void fake_join(fake_air *air, const char *ssid, const char *password);
+fake_ap *fake_joined(fake_air *air); /* to "home", events forgotten */
+at_station_state fake_state(const fake_air *air);
+void fake_assert_event(const fake_air *air, unsigned index, at_station_event event, int detail);
+/* The first attempt of a fresh station fails like this, and leaves it in LOST. */
+void fake_assert_fails(fake_air *air, at_join_error error);
+
 #endif
