@@ -153,7 +153,7 @@ at_result at_cipclose_set(at_call *call)
     at_tcpip *family = at_tcpip_of(call);
     unsigned id = (unsigned)at_int(call, 0);
     if (!family->mux)
-        return at_fail(call, AT_SUB_OP, 0, "with AT+CIPMUX=0 close without a link ID");
+        return at_fail(call, AT_SUB_EXEC_FAIL, 0, "with AT+CIPMUX=0 close without a link ID");
     if (id < AT_LINKS)
         return close_one(call, &family->link[id]);
     for (id = 0; id < AT_LINKS; id++)
@@ -166,6 +166,6 @@ at_result at_cipclose_execute(at_call *call)
 {
     at_tcpip *family = at_tcpip_of(call);
     if (family->mux)
-        return at_fail(call, AT_SUB_OP, 0, "with AT+CIPMUX=1 a link ID is needed");
+        return at_fail(call, AT_SUB_EXEC_FAIL, 0, "with AT+CIPMUX=1 a link ID is needed");
     return close_one(call, &family->link[0]);
 }

@@ -215,6 +215,15 @@ static void keep_connected(at_call *call, at_tcpip_link *link)
     }
 }
 
+/* An attempt under way when the host leaves would open a connection nobody asked for any more. */
+static void end_attempt(at_tcpip_link *link)
+{
+    at_link_info info;
+    at_link_get(link->family->app->links, link->id, &info);
+    if (info.state == AT_LINK_RESOLVING || info.state == AT_LINK_CONNECTING)
+        at_link_close(link->family->app->links, link->id);
+}
+
 at_result at_cipsend_execute(at_call *call)
 {
     at_tcpip *family = at_tcpip_of(call);
@@ -227,6 +236,7 @@ at_result at_cipsend_execute(at_call *call)
     sender_start(&s, link);
     at_stream_begin(call, AT_MODE_PASSTHROUGH, 0, &s.sink);
     keep_connected(call, link);
+    end_attempt(link);
     sender_stop(call, &s);
     if (at_session_sysmsg(call->session) & AT_SYSMSG_QUIT)
         at_write(call, at_wire[AT_WIRE_QUITT].text, at_wire[AT_WIRE_QUITT].len);

@@ -76,6 +76,14 @@ static at_err open_nvs(at_module *m)
     const at_partition *nvs = err == AT_OK ? at_partitions_find(m->partitions, "nvs") : NULL;
     if (nvs == NULL)
         return err != AT_OK ? err : AT_ERR_NOT_FOUND;
+    err = at_nvs_open(&m->nvs, &m->heap, &m->log, m->config.flash, nvs->offset, nvs->size,
+                      AT_NVS_READ_WRITE);
+    if (err != AT_ERR_CORRUPT)
+        return err;
+    at_log(&m->log, AT_LOG_WARN, "boot", "the settings partition is unusable and is formatted");
+    err = at_nvs_format(m->config.flash, nvs->offset, nvs->size);
+    if (err != AT_OK)
+        return err;
     return at_nvs_open(&m->nvs, &m->heap, &m->log, m->config.flash, nvs->offset, nvs->size,
                        AT_NVS_READ_WRITE);
 }
