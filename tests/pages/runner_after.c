@@ -2,7 +2,7 @@
  *
  * After its last step a scenario has read everything, its peers have answered everything, and the
  * module answers AT. "leaves: nothing" adds that heap blocks, timers and control blocks are back at
- * their value after boot; TIME_WAIT and the like may take their time, which is virtual.
+ * their value after boot or at `! mark`; TIME_WAIT and the like may take their time, which is virtual.
  *
  * A restart can be forced at any wait of any command (WIRE 1): with option --inject-restart the player
  * asks here each time it is about to let time pass while a command runs. A scenario is then over:
@@ -81,24 +81,24 @@ static void leave_data_mode(play *p)
     drop_output(p);
 }
 
-static bool as_after_boot(const play *p)
+static bool as_marked(const play *p)
 {
-    const lane_stats *now = bench_stats(p->b), *then = &p->after_boot;
+    const lane_stats *now = bench_stats(p->b), *then = &p->mark;
 
     return now->blocks == then->blocks && now->timers == then->timers && now->pcbs == then->pcbs;
 }
 
 static void check_leaves_nothing(play *p)
 {
-    const lane_stats *now = bench_stats(p->b), *then = &p->after_boot;
+    const lane_stats *now = bench_stats(p->b), *then = &p->mark;
     uint64_t limit = bench_now(p->b) + WAIT_MAX_US;
 
     play_settle(p);
-    while (!p->failed && !as_after_boot(p) && bench_advance(p->b, limit))
+    while (!p->failed && !as_marked(p) && bench_advance(p->b, limit))
         play_settle(p);
-    if (!as_after_boot(p))
+    if (!as_marked(p))
         play_fail(p,
-                  "something is left: %u heap blocks (%u after boot), %u timers (%u), "
+                  "something is left: %u heap blocks (%u before), %u timers (%u), "
                   "%u control blocks (%u)",
                   now->blocks, then->blocks, now->timers, then->timers, now->pcbs, then->pcbs);
 }

@@ -108,9 +108,13 @@ static void run_until(play *p, wait_over *over, const step *s)
 
 /* ---- what the module says ---- */
 
-static bool has_prompt(const uint8_t *data, size_t len)
+/* A page may take the prompt in two steps: what came before counts. */
+static void watch_prompt(play *p, const uint8_t *data, size_t len)
 {
-    return len > 0 && memmem(data, len, "\n>", 2) != NULL;
+    for (size_t i = 0; i < len; i++) {
+        p->prompted = p->prompted || (data[i] == '>' && p->last_taken == '\n');
+        p->last_taken = data[i];
+    }
 }
 
 static bool expect_over(play *p, const step *s)
@@ -121,7 +125,7 @@ static bool expect_over(play *p, const step *s)
 
     switch (text_match(s->data, s->len, s->fields, data, output->len, &used)) {
     case MATCH_YES:
-        p->prompted = p->prompted || has_prompt(data, used);
+        watch_prompt(p, data, used);
         bytes_drop(output, used);
         return true;
     case MATCH_NO:
@@ -175,6 +179,7 @@ static void play_fill(play *p, const step *s)
 {
     uint32_t state = s->seed | 1u;
 
+    p->sent = NULL; /* no command line: no restart is forced in what follows */
     for (size_t i = 0; i < s->count; i++) {
         uint8_t byte = peer_random_byte(&state);
 
@@ -210,6 +215,7 @@ static void play_step(play *p, const step *s)
     case STEP_SEND:
         p->sent = s;
         p->prompted = false;
+        p->last_taken = 0;
         bench_send(p->b, s->data, s->len);
         play_settle(p);
         break;
@@ -230,7 +236,10 @@ static void play_step(play *p, const step *s)
         break;
     case STEP_JOIN: run_until(p, answered, s); break;
     case STEP_FAULT:
-        if (!bench_control(p->b, (const char *)s->data, error, sizeof(error)))
+        play_settle(p);
+        if (strcmp((const char *)s->data, "mark") == 0)
+            p->mark = *bench_stats(p->b);
+        else if (!bench_control(p->b, (const char *)s->data, error, sizeof(error)))
             play_fail(p, "%s", error);
         play_settle(p);
         break;
@@ -249,7 +258,7 @@ play_result play_scenario(const scenario *s, const play_options *options, FILE *
         return (play_result){ 0 };
     }
     play_settle(&p);
-    p.after_boot = *bench_stats(p.b);
+    p.mark = *bench_stats(p.b);
     for (const step *next = s->first; next != NULL && !p.failed && !p.injected; next = next->next)
         play_step(&p, next);
     p.step = NULL;

@@ -21,13 +21,14 @@ typedef struct play {
     FILE *report;
     const step *step; /* being played; NULL: before the first or after the last */
     bool failed;
-    lane_stats after_boot;
+    lane_stats mark; /* after boot, or where the page says `! mark` */
     pending pending[PENDING_MAX];
     size_t pending_count;
     process *peers[16];
     size_t peer_count;
     const step *sent;     /* the last thing the host sent */
     bool prompted;        /* a prompt was taken since */
+    uint8_t last_taken;   /* the last byte taken since */
     unsigned points;      /* waits of running commands so far, for the injection of restarts */
     unsigned step_points; /* of them in this step */
     bool injected;
