@@ -60,8 +60,10 @@ static void on_recv(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_add
     if (p->tot_len <= d->limit - d->buffered)
         node = at_alloc(d->net->heap, sizeof *node);
     if (node == NULL) {
-        at_log(d->net->log, AT_LOG_WARN, "udp", "port %u: a datagram of %u bytes was dropped, %zu "
-               "bytes are unread", pcb->local_port, p->tot_len, d->buffered);
+        at_log(d->net->log, AT_LOG_WARN, "udp",
+               "port %u: a datagram of %u bytes was dropped, %zu "
+               "bytes are unread",
+               pcb->local_port, p->tot_len, d->buffered);
         pbuf_free(p);
         return;
     }

@@ -33,7 +33,7 @@ size_t at_datagram_buffered(const at_datagram *d); /* bytes unread */
 bool at_datagram_next(const at_datagram *d, size_t *len, at_addr *from, uint16_t *port);
 /* Reads up to room bytes of the first datagram; it goes when its last byte is read. */
 size_t at_datagram_read(at_datagram *d, void *buf, size_t room);
-void at_datagram_drop(at_datagram *d); /* drops (the rest of) the first datagram */
+void at_datagram_drop(at_datagram *d);          /* drops (the rest of) the first datagram */
 bool at_datagram_touched(const at_datagram *d); /* a part of the first datagram was read */
 
 #endif

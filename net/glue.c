@@ -37,26 +37,17 @@ void net_from_lwip(const ip_addr_t *lwip, at_addr *addr)
 at_err net_err(err_t err)
 {
     switch (err) {
-    case ERR_OK:
-        return AT_OK;
+    case ERR_OK: return AT_OK;
     case ERR_MEM:
-    case ERR_BUF:
-        return AT_ERR_NOMEM;
+    case ERR_BUF: return AT_ERR_NOMEM;
     case ERR_RTE:
-    case ERR_IF:
-        return AT_ERR_UNREACHABLE;
-    case ERR_USE:
-        return AT_ERR_EXISTS;
-    case ERR_TIMEOUT:
-        return AT_ERR_TIMEOUT;
-    case ERR_RST:
-        return AT_ERR_RESET;
-    case ERR_CLSD:
-        return AT_ERR_CLOSED;
+    case ERR_IF: return AT_ERR_UNREACHABLE;
+    case ERR_USE: return AT_ERR_EXISTS;
+    case ERR_TIMEOUT: return AT_ERR_TIMEOUT;
+    case ERR_RST: return AT_ERR_RESET;
+    case ERR_CLSD: return AT_ERR_CLOSED;
     case ERR_CONN:
-    case ERR_ISCONN:
-        return AT_ERR_STATE;
-    default:
-        return AT_ERR_INVALID;
+    case ERR_ISCONN: return AT_ERR_STATE;
+    default: return AT_ERR_INVALID;
     }
 }

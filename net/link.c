@@ -12,9 +12,9 @@
  * the link inside on_event, also close and open it again: who has more to do after an event compares
  * `life` before.
  *
- * When the interface loses its address (Wi-Fi went), every link ends with AT_ERR_UNREACHABLE, as on
- * the part: TCP because lwIP aborts the connections of that address, UDP and those still being opened
- * because link.c watches.
+ * When the interface loses its address (Wi-Fi went), every link over it ends with AT_ERR_UNREACHABLE,
+ * in the order of their numbers, as on the part. link.c watches for that; lwIP aborts the connections
+ * of the address as well, which the streams report later, to links that do not listen any more.
  *
  * Received data of a connection that ended stays readable (DRAINED), which is what lets commands/
  * withhold CLOSED in passive mode (guide 3.3.33). The last read frees the link.
@@ -25,11 +25,11 @@
 
 #include "core/bytes.h"
 
-static const char *const state_names[] = { "free",    "resolving", "connecting",
-                                           "open",    "drained",   "lingering" };
+static const char *const state_names[] = { "free", "resolving", "connecting",
+                                           "open", "drained",   "lingering" };
 
-static const char *const type_names[AT_LINK_TYPES] = { "TCP", "TCPv6", "UDP", "UDPv6", "SSL",
-                                                       "SSLv6" };
+static const char *const type_names[AT_LINK_TYPES] = { "TCP",   "TCPv6", "UDP",
+                                                       "UDPv6", "SSL",   "SSLv6" };
 
 const char *at_link_type_name(at_link_type type)
 {
@@ -92,7 +92,6 @@ void link_release(net_link *link)
     link->resolve = NULL;
     link->datagram = NULL;
     link->stream = NULL;
-    link->unreachable = false;
     link->life++;
     link_set_state(link, AT_LINK_FREE);
 }
@@ -127,25 +126,36 @@ static void tell_unreachable(void *arg)
 {
     net_link *link = arg;
 
-    link->unreachable = false;
     if (link->state == AT_LINK_RESOLVING || link->state == AT_LINK_CONNECTING)
         link_fail(link, AT_ERR_UNREACHABLE);
     else if (link->state == AT_LINK_OPEN)
         link_gone(link, AT_ERR_UNREACHABLE);
 }
 
-/* From inside the stack: take notes. Streams report by themselves. */
-static void address_lost(void *arg)
+/* Whether the link cannot go on without this address. */
+static bool depends_on(const net_link *link, const at_addr *addr)
+{
+    at_stream_ends ends;
+
+    if (link->stream != NULL) {
+        link->stream->ops->ends(link->stream, &ends);
+        return at_addr_equal(&ends.local, addr);
+    }
+    return at_addr_equal(&link->local, addr) || !net_has_address(link->links->net);
+}
+
+/* Maybe from inside the stack: take notes. */
+static void address_lost(void *arg, const at_addr *addr)
 {
     at_links *links = arg;
 
     for (unsigned id = 0; id < AT_LINKS; id++) {
         net_link *link = &links->link[id];
 
-        if (link->state == AT_LINK_RESOLVING || (link->state == AT_LINK_OPEN && link->datagram != NULL)) {
-            link->unreachable = true;
-            at_loop_post(links->loop, &link->task);
-        }
+        if (link->state == AT_LINK_FREE || link->state == AT_LINK_DRAINED ||
+            link->state == AT_LINK_LINGERING || !depends_on(link, addr))
+            continue;
+        at_loop_post(links->loop, &link->task);
     }
 }
 
@@ -154,7 +164,8 @@ static void deadline_passed(void *arg)
     net_link *link = arg;
 
     if (link->state == AT_LINK_LINGERING) {
-        at_log(link->links->log, AT_LOG_INFO, "link", "%u: the peer did not close in time", link->id);
+        at_log(link->links->log, AT_LOG_INFO, "link", "%u: the peer did not close in time",
+               link->id);
         link->stream->ops->abort(link->stream);
         link->stream = NULL;
         link_release(link);

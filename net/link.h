@@ -9,7 +9,12 @@
 typedef struct at_links at_links;
 
 typedef enum at_link_type {
-    AT_LINK_TCP, AT_LINK_TCPV6, AT_LINK_UDP, AT_LINK_UDPV6, AT_LINK_SSL, AT_LINK_SSLV6,
+    AT_LINK_TCP,
+    AT_LINK_TCPV6,
+    AT_LINK_UDP,
+    AT_LINK_UDPV6,
+    AT_LINK_SSL,
+    AT_LINK_SSLV6,
     AT_LINK_TYPES
 } at_link_type;
 
@@ -23,18 +28,18 @@ typedef enum at_link_state {
     AT_LINK_RESOLVING,  /* asking for the address of the name */
     AT_LINK_CONNECTING, /* SYN sent (or TLS handshake) */
     AT_LINK_OPEN,
-    AT_LINK_DRAINED,    /* the peer closed or the connection broke; received data is still unread */
-    AT_LINK_LINGERING,  /* close called with so_linger > 0, waits for the peer's FIN */
+    AT_LINK_DRAINED,   /* the peer closed or the connection broke; received data is still unread */
+    AT_LINK_LINGERING, /* close called with so_linger > 0, waits for the peer's FIN */
 } at_link_state;
 
 typedef enum at_link_event {
-    AT_LINK_OPENED,   /* client: open succeeded; server: a client was accepted */
-    AT_LINK_FAILED,   /* open failed, the link is free again; reason says why */
-    AT_LINK_READABLE, /* bytes or datagrams arrived after there were none, or more arrived */
-    AT_LINK_WRITABLE, /* room again after a short write */
-    AT_LINK_GONE,     /* peer closed, reset, keep-alive gave up, server time-out, interface lost:
+    AT_LINK_OPENED,      /* client: open succeeded; server: a client was accepted */
+    AT_LINK_FAILED,      /* open failed, the link is free again; reason says why */
+    AT_LINK_READABLE,    /* bytes or datagrams arrived after there were none, or more arrived */
+    AT_LINK_WRITABLE,    /* room again after a short write */
+    AT_LINK_GONE,        /* peer closed, reset, keep-alive gave up, server time-out, interface lost:
                          state is DRAINED when data is unread, else FREE */
-    AT_LINK_RELEASED, /* LINGERING ended: the link is free */
+    AT_LINK_RELEASED,    /* LINGERING ended: the link is free */
     AT_LINK_TURNED_AWAY, /* the server had no link free (id is AT_LINKS) */
 } at_link_event;
 
@@ -51,7 +56,7 @@ typedef struct at_links_config {
 at_links *at_links_create(const at_links_config *config); /* NULL: out of memory */
 
 typedef struct at_link_options { /* AT+CIPTCPOPT (guide 3.3.39) */
-    int32_t linger_s;   /* -1 off */
+    int32_t linger_s;            /* -1 off */
     bool nodelay;
     int32_t send_timeout_ms; /* 0 none; commands/ applies it */
     uint16_t keep_alive_s;   /* 0 off; interval 1 s, 3 probes */
@@ -59,12 +64,12 @@ typedef struct at_link_options { /* AT+CIPTCPOPT (guide 3.3.39) */
 
 typedef struct at_link_open_params {
     at_link_type type;
-    const char *host;     /* name or address, at most AT_HOST_MAX bytes; copied */
-    uint16_t port;        /* 1..65535 */
-    uint16_t local_port;  /* UDP; 0: any free */
-    uint8_t udp_mode;     /* 0 fixed peer, 1 changes once, 2 follows each datagram (guide 3.3.6) */
-    at_addr local;        /* address to bind, family NONE: any */
-    uint32_t timeout_ms;  /* 0: as long as the stack tries */
+    const char *host;    /* name or address, at most AT_HOST_MAX bytes; copied */
+    uint16_t port;       /* 1..65535 */
+    uint16_t local_port; /* UDP; 0: any free */
+    uint8_t udp_mode;    /* 0 fixed peer, 1 changes once, 2 follows each datagram (guide 3.3.6) */
+    at_addr local;       /* address to bind, family NONE: any */
+    uint32_t timeout_ms; /* 0: as long as the stack tries */
     at_link_options options;
 } at_link_open_params;
 
@@ -79,7 +84,7 @@ at_err at_link_close(at_links *links, unsigned id);
 typedef struct at_link_info {
     at_link_state state;
     at_link_type type;
-    bool server;              /* <tetype> 1 */
+    bool server; /* <tetype> 1 */
     at_addr remote;
     uint16_t remote_port, local_port;
     uint8_t udp_mode;
@@ -113,9 +118,9 @@ void at_link_drop_rest(at_links *links, unsigned id);
 typedef struct at_listen_params {
     at_link_type type; /* TCP, TCPV6, SSL, SSLV6 */
     uint16_t port;
-    uint8_t max_clients;   /* 1..5 */
-    uint16_t timeout_s;    /* idle clients are closed, 0 never (AT+CIPSTO) */
-    bool ca;               /* ask clients for a certificate */
+    uint8_t max_clients; /* 1..5 */
+    uint16_t timeout_s;  /* idle clients are closed, 0 never (AT+CIPSTO) */
+    bool ca;             /* ask clients for a certificate */
     at_link_options options;
 } at_listen_params;
 

@@ -22,12 +22,12 @@ typedef struct net_link {
     at_addr local, remote;
     uint16_t remote_port, local_port;
     uint8_t udp_mode;
-    bool udp_changed;      /* mode 1: the one change happened */
-    at_timer deadline;     /* opening: time-out; lingering: end of patience */
-    at_timer idle;         /* server: AT+CIPSTO */
-    uint64_t traffic_us;   /* last data in either direction */
-    bool unreachable;      /* the interface lost its address */
-    at_task task;          /* tells that */
+    bool udp_changed;    /* mode 1: the one change happened */
+    at_timer deadline;   /* opening: time-out; lingering: end of patience */
+    at_timer idle;       /* server: AT+CIPSTO */
+    uint64_t traffic_us; /* last data in either direction */
+    bool unreachable;    /* the interface lost its address */
+    at_task task;        /* tells that */
 } net_link;
 
 struct at_links {
@@ -47,18 +47,18 @@ struct at_links {
 /* --- link.c --- */
 void link_set_state(net_link *link, at_link_state state);
 void link_event(net_link *link, at_link_event event, at_err reason);
-void link_release(net_link *link); /* closes what is open, state FREE, no event */
+void link_release(net_link *link);             /* closes what is open, state FREE, no event */
 void link_fail(net_link *link, at_err reason); /* opening failed */
 void link_gone(net_link *link, at_err reason); /* an open link ended without us */
 void link_traffic(net_link *link);
 
 /* --- link_tcp.c --- */
-at_err link_tcp_connect(net_link *link); /* to link->remote */
+at_err link_tcp_connect(net_link *link);                /* to link->remote */
 void link_tcp_adopt(net_link *link, at_stream *stream); /* a client of the server */
 at_err link_tcp_close(net_link *link);
 
 /* --- link_udp.c --- */
-at_err link_udp_open(net_link *link); /* binds */
+at_err link_udp_open(net_link *link);    /* binds */
 at_err link_udp_connect(net_link *link); /* the remote address is known */
 
 /* --- link_server.c --- */

@@ -59,8 +59,10 @@ static void on_client(void *owner, at_stream *stream)
     net_link *link = free_link(links);
 
     if (link == NULL) {
-        at_log(links->log, AT_LOG_WARN, "link", "a client was turned away: no link is free, or the "
-               "server has its %u clients", links->server.max_clients);
+        at_log(links->log, AT_LOG_WARN, "link",
+               "a client was turned away: no link is free, or the "
+               "server has its %u clients",
+               links->server.max_clients);
         stream->ops->abort(stream);
         links->on_event(links->owner, AT_LINKS, AT_LINK_TURNED_AWAY, AT_ERR_REFUSED);
         return;

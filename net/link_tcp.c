@@ -66,19 +66,12 @@ static void on_stream(void *owner, at_stream *stream, unsigned events)
 
     (void)stream;
     switch (link->state) {
-    case AT_LINK_CONNECTING:
-        in_connecting(link, events);
-        break;
-    case AT_LINK_OPEN:
-        in_open(link, events);
-        break;
-    case AT_LINK_LINGERING:
-        in_lingering(link, events);
-        break;
+    case AT_LINK_CONNECTING: in_connecting(link, events); break;
+    case AT_LINK_OPEN: in_open(link, events); break;
+    case AT_LINK_LINGERING: in_lingering(link, events); break;
     case AT_LINK_DRAINED: /* ended already; a reset changes nothing */
     case AT_LINK_RESOLVING:
-    case AT_LINK_FREE:
-        break;
+    case AT_LINK_FREE: break;
     }
 }
 

@@ -37,10 +37,10 @@
 #include "core/bytes.h"
 #include "iface/current.h"
 
-#define PIECES_MAX 12
-#define ETHERNET_HEADER 14u
-#define MTU 1500u
-#define DHCP_RETRY_US 1000000u
+#define PIECES_MAX        12
+#define ETHERNET_HEADER   14u
+#define MTU               1500u
+#define DHCP_RETRY_US     1000000u
 #define ARP_UNANSWERED_US 10000000u
 
 uint16_t net_window(const at_net *net)
@@ -268,6 +268,12 @@ static void deliver(void *arg)
     net->on_event(net->owner, interface->id, AT_NET_GOT_IP);
 }
 
+static void tell_watches(at_net *net, const at_addr *lost)
+{
+    for (net_watch *watch = net->watches; watch != NULL; watch = watch->next)
+        watch->lost(watch->arg, lost);
+}
+
 /* lwIP: the interface's address or state changed. */
 static void status_changed(struct netif *lwip)
 {
@@ -277,8 +283,7 @@ static void status_changed(struct netif *lwip)
 
     if (!at_addr_is_any(&interface->announced) && !at_addr_equal(&now, &interface->announced)) {
         interface->lost = true;
-        for (net_watch *watch = net->watches; watch != NULL; watch = watch->next)
-            watch->lost(watch->arg);
+        tell_watches(net, &interface->announced);
     }
     if (interface->dhcp && !at_addr_is_any(&now))
         learn_servers(net);
@@ -293,8 +298,8 @@ static err_t interface_init(struct netif *lwip)
     lwip->name[1] = interface->id == AT_NETIF_STA ? 't' : 'p';
     lwip->mtu = MTU;
     lwip->hwaddr_len = 6;
-    lwip->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
-                  NETIF_FLAG_IGMP | NETIF_FLAG_MLD6;
+    lwip->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_IGMP |
+                  NETIF_FLAG_MLD6;
     lwip->output = etharp_output;
     lwip->output_ip6 = ethip6_output;
     lwip->linkoutput = link_output;
@@ -311,7 +316,8 @@ static void start_dhcp(void *arg)
     forget_servers();
     if (dhcp_start(&interface->lwip) == ERR_OK)
         return;
-    at_log(interface->net->log, AT_LOG_WARN, "net", "DHCP cannot start: out of memory; again in 1 s");
+    at_log(interface->net->log, AT_LOG_WARN, "net",
+           "DHCP cannot start: out of memory; again in 1 s");
     at_timer_in(interface->net->loop, &interface->retry, DHCP_RETRY_US);
 }
 
@@ -415,7 +421,11 @@ static void go_up(net_interface *interface)
 
 static void go_down(net_interface *interface)
 {
+    at_addr lost = address_of(interface);
+
     interface->up = false;
+    if (!at_addr_is_any(&lost)) /* before lwIP aborts connections in an order of its own */
+        tell_watches(interface->net, &lost);
     netif_set_link_down(&interface->lwip);
     stop_dhcp(interface);
     clear_address(interface);
@@ -467,7 +477,8 @@ void at_net_set_hostname(at_net *net, at_netif_id id, const char *hostname)
     net_interface *interface = &net->interfaces[id];
 
     at_copy_text(interface->hostname, sizeof interface->hostname, hostname);
-    netif_set_hostname(&interface->lwip, interface->hostname[0] != '\0' ? interface->hostname : NULL);
+    netif_set_hostname(&interface->lwip,
+                       interface->hostname[0] != '\0' ? interface->hostname : NULL);
 }
 
 void at_net_use_dhcp(at_net *net, at_netif_id id, const char *hostname)

@@ -14,8 +14,8 @@ typedef struct at_net at_net;
 typedef enum at_netif_id { AT_NETIF_STA, AT_NETIF_AP, AT_NETIF_COUNT } at_netif_id;
 
 typedef enum at_net_event {
-    AT_NET_GOT_IP,   /* an IPv4 address is usable: DHCP bound with a new address, or static */
-    AT_NET_LOST_IP,  /* the address went: link down, lease expired */
+    AT_NET_GOT_IP,  /* an IPv4 address is usable: DHCP bound with a new address, or static */
+    AT_NET_LOST_IP, /* the address went: link down, lease expired */
     AT_NET_GOT_IP6_LL,
     AT_NET_GOT_IP6_GL,
 } at_net_event;

@@ -20,7 +20,8 @@ void net_from_lwip(const ip_addr_t *lwip, at_addr *addr);
 at_err net_err(err_t err);
 
 /* --- lwIP's hooks (lwip_port/hooks.c) --- */
-bool net_hooks_ready(void); /* at_the_current says where time, random numbers and memory come from */
+bool net_hooks_ready(
+    void); /* at_the_current says where time, random numbers and memory come from */
 
 /* --- lwIP's timers (timers.c) --- */
 #define NET_CYCLIC_COUNT 10u
@@ -28,13 +29,13 @@ bool net_hooks_ready(void); /* at_the_current says where time, random numbers an
 typedef struct net_timeout net_timeout; /* one sys_timeout() under way */
 
 typedef struct net_timers {
-    at_timer timer;                       /* the next cyclic timer that is needed */
-    uint64_t last_us[NET_CYCLIC_COUNT];   /* when each cyclic timer was due last */
-    uint64_t sync_us;                     /* nothing is due before */
-    uint64_t arp_until_us;                /* an ARP request of ours may be unanswered until then */
-    unsigned dns_users;                   /* queries under way */
-    bool dns_used;                        /* there may be cached answers, which age */
-    bool running;                         /* inside a timer of lwIP's */
+    at_timer timer;                     /* the next cyclic timer that is needed */
+    uint64_t last_us[NET_CYCLIC_COUNT]; /* when each cyclic timer was due last */
+    uint64_t sync_us;                   /* nothing is due before */
+    uint64_t arp_until_us;              /* an ARP request of ours may be unanswered until then */
+    unsigned dns_users;                 /* queries under way */
+    bool dns_used;                      /* there may be cached answers, which age */
+    bool running;                       /* inside a timer of lwIP's */
     net_timeout *timeouts;
 } net_timers;
 
@@ -54,17 +55,17 @@ typedef struct net_interface {
     at_netif_send send;
     void *send_ctx;
     bool added, up, dhcp;
-    bool lost;             /* an announced address went since the task ran last */
-    at_addr announced;     /* the address of the last AT_NET_GOT_IP */
-    at_ip_config fixed;    /* static configuration */
-    at_task task;          /* delivers events */
-    at_timer retry;        /* DHCP could not start for lack of memory */
+    bool lost;          /* an announced address went since the task ran last */
+    at_addr announced;  /* the address of the last AT_NET_GOT_IP */
+    at_ip_config fixed; /* static configuration */
+    at_task task;       /* delivers events */
+    at_timer retry;     /* DHCP could not start for lack of memory */
     char hostname[AT_HOSTNAME_MAX + 1];
 } net_interface;
 
-/* Told when an interface loses its address, inside lwIP: may only post a task. */
+/* Told when an interface loses its address, maybe twice, maybe inside lwIP: may only post a task. */
 typedef struct net_watch {
-    void (*lost)(void *arg);
+    void (*lost)(void *arg, const at_addr *addr);
     void *arg;
     struct net_watch *next;
 } net_watch;

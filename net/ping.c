@@ -102,7 +102,8 @@ static err_t send_echo(at_ping *ping, const at_addr *to)
     if (p == NULL)
         return ERR_MEM;
     echo = p->payload;
-    *echo = (struct icmp_echo_hdr){ .type = ICMP_ECHO, .id = lwip_htons(ping->id),
+    *echo = (struct icmp_echo_hdr){ .type = ICMP_ECHO,
+                                    .id = lwip_htons(ping->id),
                                     .seqno = PP_HTONS(1) };
     for (uint8_t i = 0; i < DATA_LEN; i++)
         ((uint8_t *)(echo + 1))[i] = (uint8_t)('a' + i % 23);

@@ -17,12 +17,13 @@
 typedef struct at_stream at_stream;
 
 /* Events are a set of bits; on_event gets all that are pending in one call. */
-#define AT_STREAM_OPENED 1u   /* reading and writing work from now on */
+#define AT_STREAM_OPENED   1u /* reading and writing work from now on */
 #define AT_STREAM_READABLE 2u /* bytes arrived */
 #define AT_STREAM_WRITABLE 4u /* room again after a short write */
-#define AT_STREAM_ENDED 8u    /* the peer closed its direction; unread bytes can still be read */
-#define AT_STREAM_FAILED 16u  /* the stream broke, error() says why; unread bytes can still be read */
-#define AT_STREAM_CLOSED 32u  /* after shutdown: both directions are closed in order */
+#define AT_STREAM_ENDED    8u /* the peer closed its direction; unread bytes can still be read */
+#define AT_STREAM_FAILED \
+    16u /* the stream broke, error() says why; unread bytes can still be read */
+#define AT_STREAM_CLOSED 32u /* after shutdown: both directions are closed in order */
 
 /* Who talks to whom. */
 typedef struct at_stream_ends {
@@ -49,7 +50,7 @@ typedef struct at_stream_ops {
     /* Ends and frees; no event follows. What was written is still delivered in the background. A peer
      * whose bytes were left unread sees a reset (RFC 2525 section 2.17). */
     void (*close)(at_stream *stream);
-    void (*abort)(at_stream *stream); /* resets and frees; no event follows */
+    void (*abort)(at_stream *stream);         /* resets and frees; no event follows */
     at_err (*error)(const at_stream *stream); /* AT_OK unless FAILED */
     void (*set_options)(at_stream *stream, const at_stream_options *options);
     void (*ends)(const at_stream *stream, at_stream_ends *ends);

@@ -31,9 +31,9 @@
 #include "core/bytes.h"
 #include "net/stream_tcp.h"
 
-#define MEMORY_RETRY_US 100000u
+#define MEMORY_RETRY_US        100000u
 #define KEEP_ALIVE_INTERVAL_MS 1000u /* guide 3.3.39 */
-#define KEEP_ALIVE_PROBES 3u
+#define KEEP_ALIVE_PROBES      3u
 
 typedef enum tcp_phase { CONNECTING, OPEN, ENDED, FAILED, FINISHED } tcp_phase;
 
@@ -402,9 +402,15 @@ static void tcp_ends(const at_stream *stream, at_stream_ends *ends)
 }
 
 static const at_stream_ops tcp_ops = {
-    .buffered = tcp_buffered, .read = tcp_read,           .write = tcp_write_stream,
-    .flush = tcp_flush,       .shutdown = tcp_shutdown_stream, .close = tcp_close_stream,
-    .abort = tcp_abort_stream, .error = tcp_error,        .set_options = tcp_set_options,
+    .buffered = tcp_buffered,
+    .read = tcp_read,
+    .write = tcp_write_stream,
+    .flush = tcp_flush,
+    .shutdown = tcp_shutdown_stream,
+    .close = tcp_close_stream,
+    .abort = tcp_abort_stream,
+    .error = tcp_error,
+    .set_options = tcp_set_options,
     .ends = tcp_ends,
 };
 

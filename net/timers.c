@@ -43,11 +43,11 @@
 #include "core/bytes.h"
 #include "iface/current.h"
 
-#define NOT_NEEDED UINT32_MAX
-#define ARP_BUSY_US 10000000u
+#define NOT_NEEDED    UINT32_MAX
+#define ARP_BUSY_US   10000000u
 #define ARP_TICKS_MAX 400u    /* more than an entry's life of 300 s */
 #define DNS_TICKS_MAX 100000u /* about a day of cached answers */
-#define UNLIMITED UINT32_MAX
+#define UNLIMITED     UINT32_MAX
 
 struct net_timeout {
     at_timer timer;
@@ -83,10 +83,8 @@ static uint32_t tcp_pcb_wait(const struct tcp_pcb *pcb)
     case FIN_WAIT_2:
         return (pcb->flags & TF_RXCLOSED) != 0 ? tcp_age_wait(pcb, TCP_FIN_WAIT_TIMEOUT)
                                                : NOT_NEEDED;
-    case TIME_WAIT:
-        return tcp_age_wait(pcb, 2 * TCP_MSL);
-    default:
-        return 1;
+    case TIME_WAIT: return tcp_age_wait(pcb, 2 * TCP_MSL);
+    default: return 1;
     }
 }
 
@@ -355,8 +353,8 @@ void sys_timeout(u32_t msecs, sys_timeout_handler handler, void *arg)
     net_timeout *timeout = at_alloc_reserve(net->heap, sizeof *timeout);
 
     LWIP_ASSERT("sys_timeout: the machine has no memory", timeout != NULL);
-    *timeout = (net_timeout){ .handler = handler, .arg = arg, .net = net,
-                              .next = net->timers.timeouts };
+    *timeout =
+        (net_timeout){ .handler = handler, .arg = arg, .net = net, .next = net->timers.timeouts };
     net->timers.timeouts = timeout;
     at_timer_init(&timeout->timer, timeout_fired, timeout);
     at_timer_in(net->loop, &timeout->timer, (uint64_t)msecs * 1000u);

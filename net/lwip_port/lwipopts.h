@@ -7,101 +7,102 @@
 #include <stddef.h>
 
 /* --- no system below --- */
-#define NO_SYS 1
+#define NO_SYS               1
 #define SYS_LIGHTWEIGHT_PROT 0
-#define LWIP_NETCONN 0
-#define LWIP_SOCKET 0
-#define LWIP_ALTCP 0
+#define LWIP_NETCONN         0
+#define LWIP_SOCKET          0
+#define LWIP_ALTCP           0
 /* sys_timeout and the cyclic timers are net/timers.c, on the module's own loop. */
-#define LWIP_TIMERS 1
+#define LWIP_TIMERS        1
 #define LWIP_TIMERS_CUSTOM 1
 
 /* --- memory: everything from the module's accounted heap, no pools of lwIP's own --- */
-#define MEM_ALIGNMENT 8
+#define MEM_ALIGNMENT        8
 #define MEM_CUSTOM_ALLOCATOR 1
-#define MEM_CUSTOM_MALLOC at_lwip_malloc
-#define MEM_CUSTOM_CALLOC at_lwip_calloc
-#define MEM_CUSTOM_FREE at_lwip_free
-#define MEMP_MEM_MALLOC 1
+#define MEM_CUSTOM_MALLOC    at_lwip_malloc
+#define MEM_CUSTOM_CALLOC    at_lwip_calloc
+#define MEM_CUSTOM_FREE      at_lwip_free
+#define MEMP_MEM_MALLOC      1
 void *at_lwip_malloc(size_t size);
 void *at_lwip_calloc(size_t count, size_t size);
 void at_lwip_free(void *block);
 
 /* --- link and addresses --- */
-#define LWIP_IPV4 1
-#define LWIP_IPV6 1 /* frames are dropped before the stack until IPv6 is switched on */
-#define ETH_PAD_SIZE 0
-#define LWIP_SINGLE_NETIF 0
-#define LWIP_NETIF_HOSTNAME 1
-#define LWIP_NETIF_STATUS_CALLBACK 1
+#define LWIP_IPV4                      1
+#define LWIP_IPV6                      1 /* frames are dropped before the stack until IPv6 is switched on */
+#define ETH_PAD_SIZE                   0
+#define LWIP_SINGLE_NETIF              0
+#define LWIP_NETIF_HOSTNAME            1
+#define LWIP_NETIF_STATUS_CALLBACK     1
 #define LWIP_NETIF_EXT_STATUS_CALLBACK 1
-#define LWIP_NUM_NETIF_CLIENT_DATA 4
-#define LWIP_NETIF_LOOPBACK 1 /* a link to the module's own address */
-#define LWIP_HAVE_LOOPIF 1
-#define LWIP_CHKSUM_ALGORITHM 3
-#define ARP_QUEUEING 1
-#define ARP_QUEUE_LEN 16 /* frames: every fragment of an 8192-byte datagram waits for the answer */
-#define LWIP_IGMP 1
-#define LWIP_IPV6_MLD 1
-#define LWIP_RAW 1
-#define LWIP_ICMP 1
+#define LWIP_NUM_NETIF_CLIENT_DATA     4
+#define LWIP_NETIF_LOOPBACK            1 /* a link to the module's own address */
+#define LWIP_HAVE_LOOPIF               1
+#define LWIP_CHKSUM_ALGORITHM          3
+#define ARP_QUEUEING                   1
+#define ARP_QUEUE_LEN                  16 /* frames: every fragment of an 8192-byte datagram waits for the answer */
+#define LWIP_IGMP                      1
+#define LWIP_IPV6_MLD                  1
+#define LWIP_RAW                       1
+#define LWIP_ICMP                      1
 
 /* --- fragments --- */
-#define IP_REASSEMBLY 1
-#define IP_FRAG 1
-#define IP_REASS_MAX_PBUFS 16
+#define IP_REASSEMBLY        1
+#define IP_FRAG              1
+#define IP_REASS_MAX_PBUFS   16
 #define IPV6_FRAG_COPYHEADER 1 /* the in-place header does not fit 64-bit pointers */
 
 /* --- DHCP and DNS --- */
 #define LWIP_DHCP 1
-#define LWIP_DHCP_DOES_ACD_CHECK 0 /* it costs seven seconds; the part's delay is the air's matter */
+#define LWIP_DHCP_DOES_ACD_CHECK \
+    0 /* it costs seven seconds; the part's delay is the air's matter */
 #define LWIP_DHCP_GET_NTP_SRV 0
-#define LWIP_DNS 1
-#define DNS_MAX_SERVERS 3 /* guide 3.3.37 */
-#define DNS_TABLE_SIZE 8  /* five links, PING, CIPDOMAIN and one spare */
-#define DNS_MAX_NAME_LENGTH 256
+#define LWIP_DNS              1
+#define DNS_MAX_SERVERS       3 /* guide 3.3.37 */
+#define DNS_TABLE_SIZE        8 /* five links, PING, CIPDOMAIN and one spare */
+#define DNS_MAX_NAME_LENGTH   256
 
 /* --- TCP --- */
 #define TCP_MSS 1440 /* AT_TCP_MSS (hooks.c checks), signed for lwIP */
 /* The default; lwip_hooks.h replaces it by the run-time value where the stack uses it. */
-#define TCP_WND (4 * TCP_MSS)
-#define TCP_SND_BUF (8 * TCP_MSS)
-#define TCP_TMR_INTERVAL 250
-#define TCP_SYNMAXRTX 12
-#define TCP_MAXRTX 12
-#define LWIP_TCP_RTO_TIME 1500
-#define TCP_MSL 60000UL
+#define TCP_WND              (4 * TCP_MSS)
+#define TCP_SND_BUF          (8 * TCP_MSS)
+#define TCP_TMR_INTERVAL     250
+#define TCP_SYNMAXRTX        12
+#define TCP_MAXRTX           12
+#define LWIP_TCP_RTO_TIME    1500
+#define TCP_MSL              60000UL
 #define TCP_FIN_WAIT_TIMEOUT 20000
-#define TCP_LISTEN_BACKLOG 1
-#define LWIP_TCP_KEEPALIVE 1
-#define TCP_QUEUE_OOSEQ 1
-#define SO_REUSE 1
-#define LWIP_HOOK_FILENAME "lwip_hooks.h"
+#define TCP_LISTEN_BACKLOG   1
+#define LWIP_TCP_KEEPALIVE   1
+#define TCP_QUEUE_OOSEQ      1
+#define SO_REUSE             1
+#define LWIP_HOOK_FILENAME   "lwip_hooks.h"
 
 /* --- applications of lwIP --- */
 #define LWIP_MDNS_RESPONDER 0
 #define SNTP_SUPPRESS_DELAY_CHECK
-#define SNTP_STARTUP_DELAY 0
+#define SNTP_STARTUP_DELAY  0
 #define SNTP_CHECK_RESPONSE 2
-#define SNTP_MAX_SERVERS 3
+#define SNTP_MAX_SERVERS    3
 
 /* --- only the counters of the pools: they say which timers are needed (net/timers.c) --- */
-#define LWIP_STATS 1
-#define MEMP_STATS 1
-#define MEM_STATS 0
-#define SYS_STATS 0
-#define LINK_STATS 0
-#define ETHARP_STATS 0
-#define IP_STATS 0
-#define IPFRAG_STATS 0
-#define ICMP_STATS 0
-#define IGMP_STATS 0
-#define UDP_STATS 0
-#define TCP_STATS 0
-#define IP6_STATS 0
-#define ICMP6_STATS 0
+#define LWIP_STATS     1
+#define MEMP_STATS     1
+#define MEM_STATS      0
+#define SYS_STATS      0
+#define LINK_STATS     0
+#define ETHARP_STATS   0
+#define IP_STATS       0
+#define IPFRAG_STATS   0
+#define ICMP_STATS     0
+#define IGMP_STATS     0
+#define UDP_STATS      0
+#define TCP_STATS      0
+#define IP6_STATS      0
+#define ICMP6_STATS    0
 #define IP6_FRAG_STATS 0
-#define MLD6_STATS 0
-#define ND6_STATS 0
+#define MLD6_STATS     0
+#define ND6_STATS      0
 
 #endif
