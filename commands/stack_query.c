@@ -106,6 +106,8 @@ typedef struct stored_dns {
     at_addr server[AT_DNS_SERVERS];
 } stored_dns;
 
+_Static_assert(sizeof(stored_dns) == 56, "setting DNS holds at most 64 bytes");
+
 static void load_dns(const at_app *app, stored_dns *dns)
 {
     if (!at_setting_blob(app->settings, AT_SETTING_DNS, dns, sizeof *dns) ||

@@ -106,6 +106,7 @@ void at_wifi_on_station(at_app *app, at_station_event event, int detail)
         wifi->has_ip = false;
         say(wifi, AT_WIRE_WIFI_CONNECTED);
         report_joined(app);
+        at_wifi_keep_key(app);
         break;
     case AT_STATION_EV_LEFT:
         wifi->joined = false;
@@ -170,6 +171,7 @@ void at_wifi_boot(at_app *app)
     at_wifi_apply_ip(app);
     at_wifi_apply_dns(app);
     at_wifi_apply_reconnect(app);
+    at_wifi_load_key(app);
     if (at_setting_int(app->settings, AT_SETTING_CWMODE) != 1)
         return;
     at_wifi_station_on(app);

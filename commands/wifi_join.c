@@ -13,6 +13,8 @@
  *   +CWJAP:1. After an ERROR of AT+CWJAP nothing goes on behind the host's back.
  * - When the access point goes while the address is awaited, the reconnect policy may bring it back
  *   within the time; without a policy the command fails with 4 at once.
+ * - The key of a network that was joined is stored with the configuration (setting STA_PMK), so that a
+ *   boot joins at once.
  * - AT+CWJAP? prints the SSID as it is, without escapes, as the core's format does (WIRE 3.4).
  */
 #include "commands/wifi_priv.h"
@@ -25,6 +27,10 @@
 static const char FMT_CWJAP[] = "+CWJAP:\"%.*s\",\"%s\",%d,%d,%d,%d,%d,%d,%d\r\n";
 static const char FMT_CWJAP_ERROR[] = "+CWJAP:%d\r\n";
 
+/* Stored as they are: no padding, within the sizes of settings.def. */
+_Static_assert(sizeof(at_stored_join) == 110, "setting STATION");
+_Static_assert(sizeof(at_pmk_record) == 129, "setting STA_PMK");
+
 enum { SSID, PWD, BSSID, PCI_EN, RECONN_INTERVAL, LISTEN_INTERVAL, SCAN_MODE, JAP_TIMEOUT, PMF };
 
 #define LEAVE_MS 1000u /* the event of leaving comes in the next turn of the loop */
@@ -34,6 +40,26 @@ bool at_wifi_last_join(const at_app *app, at_stored_join *join)
     return at_setting_blob(app->settings, AT_SETTING_STATION, join, sizeof *join) &&
            join->params.ssid.len >= 1 && join->params.ssid.len <= AT_SSID_MAX &&
            memchr(join->params.passphrase, 0, sizeof join->params.passphrase) != NULL;
+}
+
+void at_wifi_load_key(at_app *app)
+{
+    at_pmk_record record;
+
+    if (at_setting_blob(app->settings, AT_SETTING_STA_PMK, &record, sizeof record))
+        at_station_set_pmk(app->station, &record);
+}
+
+void at_wifi_keep_key(at_app *app)
+{
+    at_pmk_record record;
+    at_bss bss;
+
+    at_station_get(app->station, &bss);
+    if (bss.auth == AT_AUTH_OPEN || !at_station_pmk(app->station, &record))
+        return;
+    if (at_setting_set_blob(app->settings, AT_SETTING_STA_PMK, &record, sizeof record) != AT_OK)
+        at_log(app->log, AT_LOG_WARN, "wifi", "the key is not stored, the next boot computes it");
 }
 
 void at_wifi_leave(at_call *call)

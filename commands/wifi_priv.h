@@ -57,6 +57,8 @@ void at_wifi_apply_reconnect(at_app *app);
 
 /* wifi_join.c */
 bool at_wifi_last_join(const at_app *app, at_stored_join *join);
+void at_wifi_load_key(at_app *app);
+void at_wifi_keep_key(at_app *app); /* while joined */
 /* Leaves and waits until WIFI DISCONNECT is on its way. */
 void at_wifi_leave(at_call *call);
 at_result at_cwjap_query(at_call *call);

@@ -14,7 +14,7 @@
  * A message 3 with a wrong MIC is not the access point's, which has checked ours: it is ignored.
  *
  * The PMK takes 4096 rounds of PBKDF2 and depends on SSID and passphrase only, so the station keeps the
- * last one.
+ * last one, and its owner may bring it back after a restart, as the part does from its flash.
  */
 #include "wifi/station_priv.h"
 
@@ -137,17 +137,31 @@ void at_station_attempt(at_station *s)
 
 static bool know_pmk(at_station *s)
 {
-    at_pmk_cache *cache = &s->pmk;
+    at_pmk_record *pmk = &s->pmk;
 
-    if (cache->valid && cache->ssid.len == s->params.ssid.len &&
-        memcmp(cache->ssid.bytes, s->params.ssid.bytes, cache->ssid.len) == 0 &&
-        strcmp(cache->passphrase, s->params.passphrase) == 0)
+    if (s->has_pmk && pmk->ssid.len == s->params.ssid.len &&
+        memcmp(pmk->ssid.bytes, s->params.ssid.bytes, pmk->ssid.len) == 0 &&
+        strcmp(pmk->passphrase, s->params.passphrase) == 0)
         return true;
-    cache->valid = at_pmk_from_passphrase(s->params.passphrase, s->params.ssid.bytes,
-                                          s->params.ssid.len, cache->pmk);
-    cache->ssid = s->params.ssid;
-    at_copy_text(cache->passphrase, sizeof cache->passphrase, s->params.passphrase);
-    return cache->valid;
+    memset(pmk, 0, sizeof *pmk);
+    pmk->ssid = s->params.ssid;
+    at_copy_text(pmk->passphrase, sizeof pmk->passphrase, s->params.passphrase);
+    s->has_pmk = at_pmk_from_passphrase(pmk->passphrase, pmk->ssid.bytes, pmk->ssid.len, pmk->pmk);
+    return s->has_pmk;
+}
+
+bool at_station_pmk(const at_station *s, at_pmk_record *record)
+{
+    if (s->has_pmk)
+        *record = s->pmk;
+    return s->has_pmk;
+}
+
+void at_station_set_pmk(at_station *s, const at_pmk_record *record)
+{
+    s->pmk = *record;
+    s->has_pmk = record->ssid.len <= AT_SSID_MAX &&
+                 memchr(record->passphrase, 0, sizeof record->passphrase) != NULL;
 }
 
 static void start_handshake(at_station *s)

@@ -80,6 +80,19 @@ at_station_state at_station_get(const at_station *s, at_bss *bss /* joined one, 
 const at_join_params *at_station_params(const at_station *s); /* NULL: no join yet */
 const char *at_station_state_name(at_station_state state);
 
+/* The key of a network, worth keeping: it takes 4096 rounds of PBKDF2 to compute. Stored as a blob
+ * (storage/settings.def), so no padding. */
+typedef struct at_pmk_record {
+    at_ssid ssid;
+    char passphrase[64]; /* with its end */
+    uint8_t pmk[32];
+} at_pmk_record;
+
+/* The key computed or set last; false: there is none. */
+bool at_station_pmk(const at_station *s, at_pmk_record *record);
+/* A key from an earlier boot; used when SSID and passphrase of a join are those of the record. */
+void at_station_set_pmk(at_station *s, const at_pmk_record *record);
+
 typedef struct at_scan_params {
     at_ssid ssid; /* empty: any */
     uint8_t bssid[6];

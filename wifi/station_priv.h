@@ -32,13 +32,6 @@ typedef struct at_scan_run {
     at_timer timer; /* ends the scan when the air does not */
 } at_scan_run;
 
-typedef struct at_pmk_cache {
-    bool valid;
-    at_ssid ssid;
-    char passphrase[AT_PASSPHRASE_MAX + 1];
-    uint8_t pmk[AT_PMK_LEN];
-} at_pmk_cache;
-
 struct at_station {
     at_station_config config;
     at_station_state state;
@@ -53,7 +46,8 @@ struct at_station {
     bool answered;      /* message 2 of the handshake was sent */
     at_timer timer;     /* the one wait of the current state */
     at_eapol eapol;
-    at_pmk_cache pmk;
+    bool has_pmk;
+    at_pmk_record pmk;
 
     bool by_policy;                        /* the attempt belongs to the reconnect policy */
     uint32_t interval_s, repeat, attempts; /* attempts that failed since the loss */

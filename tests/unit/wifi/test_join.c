@@ -195,6 +195,27 @@ static void mixed_network_is_joined_with_wpa2(void **state)
     assert_int_equal(ap->last_assoc.assoc.auth, AT_AUTH_WPA2_PSK);
 }
 
+static void key_is_kept_and_comes_back(void **state)
+{
+    fake_air *air = *state;
+    fake_ap *ap = fake_joined(air);
+    at_pmk_record record;
+
+    assert_true(at_station_pmk(air->station, &record));
+    assert_string_equal(record.passphrase, "secret88");
+    /* A key that is not the network's shows that it is really used. */
+    record.pmk[0] ^= 1;
+    at_station_set_pmk(air->station, &record);
+    fake_join(air, "home", "secret88");
+    fake_air_run(air, 10 * FAKE_MS);
+    fake_assert_event(air, 1, AT_STATION_EV_FAILED, AT_JOIN_PASSWORD);
+    /* Another passphrase makes the station forget it. */
+    ap->password = "secret89";
+    fake_join(air, "home", "secret89");
+    fake_air_run(air, 10 * FAKE_MS);
+    fake_assert_event(air, 2, AT_STATION_EV_JOINED, 0);
+}
+
 static void pci_excludes_open_networks(void **state)
 {
     fake_air *air = *state;
@@ -315,6 +336,7 @@ int main(void)
         FAKE_TEST(refusals_fail),
         FAKE_TEST(what_is_not_supported_is_refused),
         FAKE_TEST(mixed_network_is_joined_with_wpa2),
+        FAKE_TEST(key_is_kept_and_comes_back),
         FAKE_TEST(pci_excludes_open_networks),
         FAKE_TEST(pmf_rules),
         FAKE_TEST(scan_mode_chooses_first_or_strongest),
