@@ -112,9 +112,10 @@ static void arrived(at_session *s, const uint8_t *data, size_t len)
         at_timer_in(s->loop, &s->data.idle, s->config.data_timeout_ms * 1000ull);
 }
 
+/* What may become +++ is read whole: cut by a full ring, it would look like two packets. */
 static size_t receive_limit(const at_session *s)
 {
-    return s->rx.reserve ? AT_RX_RING + AT_RX_RESERVE : AT_RX_RING;
+    return s->rx.reserve || s->rx.plus > 0 ? AT_RX_RING + AT_RX_RESERVE : AT_RX_RING;
 }
 
 /* Reads the port into the ring; true when something came. */

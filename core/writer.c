@@ -114,22 +114,17 @@ void at_source_ready(at_session *s, at_source *source)
     at_session_pump_soon(s);
 }
 
-/* The next ready source after the one that was asked last. */
-static at_source *next_ready(at_writer *tx)
+/* The next ready source after the one that produced last. */
+static at_source *next_ready(const at_writer *tx)
 {
     at_source *start = tx->next_source != NULL ? tx->next_source : tx->sources;
     at_source *source = start;
-    while (source != NULL) {
-        at_source *after = source->next != NULL ? source->next : tx->sources;
-        if (source->ready) {
-            tx->next_source = after;
-            return source;
-        }
-        source = after;
+    while (source != NULL && !source->ready) {
+        source = source->next != NULL ? source->next : tx->sources;
         if (source == start)
             return NULL;
     }
-    return NULL;
+    return source;
 }
 
 void at_writer_sources(at_session *s)
@@ -151,6 +146,7 @@ void at_writer_sources(at_session *s)
         size_t n = source->produce(source->arg, room, AT_TX_BUFFER - tx->tail);
         if (n == 0)
             source->ready = false;
+        tx->next_source = source->next; /* only now: one that waits for room keeps its turn */
         at_writer_commit(s, n);
         moved += n;
         if (tx->notices != NULL && !at_writer_notices(s)) /* what produce posted comes after it */
