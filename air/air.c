@@ -1,7 +1,7 @@
 /* The air as a whole: its access points, its ports, and what goes where first.
  *
  *     radio --> input --> management --> station.c    (authentication, association, scan)
- *                   |---> EAPOL -------> station.c    (four-way handshake)
+ *                   |---> EAPOL -------> handshake.c  (four-way handshake)
  *                   `---> data --------> medium.c --> switch.c --> other members
  *     wire  --> input --------------------------------->  |------> gateway.c (ARP, DHCP, DNS, echo)
  *                                                         `------> uplink
@@ -94,6 +94,7 @@ static bool init_ap(at_air *air, uint32_t index)
     for (unsigned i = 0; i < 4; i++)
         ap->gateway_mac[2 + i] = (uint8_t)(ap->def->gateway >> (24 - 8 * i));
     air->config.random->fill(air->config.random->ctx, ap->gtk, sizeof ap->gtk);
+    air_handshake_init(ap);
     return air_gateway_init(ap);
 }
 
@@ -124,8 +125,10 @@ void at_air_destroy(at_air *air)
         at_air_detach(air->ports);
     if (air->strike.run != NULL)
         air_faults_stop(air);
-    for (uint32_t i = 0; i < air->world.ap_count; i++)
+    for (uint32_t i = 0; i < air->world.ap_count; i++) {
+        air_handshake_stop(&air->aps[i]);
         at_free(air->config.heap, air->aps[i].leases);
+    }
     at_free(air->config.heap, air);
 }
 

@@ -108,7 +108,8 @@ struct air_ap {
     uint32_t associated;
     uint16_t last_aid, ip_id;
     uint8_t gtk[16], pmk[AT_PMK_LEN];
-    bool pmk_ready;
+    bool pmk_ready, derive_waited;
+    at_task derive;
     air_effects effects;
     at_dhcps dhcps;
     at_dhcps_lease *leases;
@@ -176,7 +177,6 @@ uint32_t air_random(at_air *air, uint32_t below); /* 0 .. below - 1; below > 0 *
 /* ---- station.c ---- */
 void air_port_timers(at_air_port *port); /* sets up what belongs to a new port */
 void air_mgmt_input(at_air_port *port, const uint8_t *frame, size_t len);
-void air_eapol_input(at_air_port *port, const uint8_t *frame, size_t len);
 /* A data frame came from a radio that is nobody's member. */
 void air_not_associated(at_air_port *port);
 void air_deauth(at_air_port *port, uint16_t reason);
@@ -186,6 +186,18 @@ void air_set_state(at_air_port *port, air_state state);
 const char *air_state_name(air_state state);
 void air_tell_quality(at_air_port *port);
 void air_learn_ip(at_air_port *port, uint32_t ip); /* 0: has none any more */
+
+void air_joined(at_air_port *port);
+bool air_same_ssid(const at_ssid *a, const at_ssid *b);
+/* A log line: the station's address, what it did, its access point, and why ("": nothing). */
+void air_tell(at_air_port *port, const char *what, const char *why);
+
+/* ---- handshake.c ---- */
+void air_handshake_init(air_ap *ap);
+void air_handshake_stop(air_ap *ap);
+void air_handshake_start(at_air_port *port);
+void air_handshake_timeout(at_air_port *port);
+void air_eapol_input(at_air_port *port, const uint8_t *frame, size_t len);
 
 /* ---- medium.c ---- */
 void air_pipes_init(at_air_port *port);

@@ -7,11 +7,6 @@
  * fit the state is ignored, as an access point does; an AUTH starts over from any state. Leaving
  * ends everything the membership had: held frames, DNS queries, forwards, the uplink, the keys.
  *
- * The handshake's messages are sent again each second, four times in all; without an answer, or at
- * once after a wrong MIC (another passphrase), the station is thrown out with reason 15. A real
- * access point also lets a wrong MIC run into the time-out; saying so at once costs nobody four
- * seconds.
- *
  * SAE, WEP, WAPI, OWE and 802.1X are shown in scans but cannot be joined yet: authentication or
  * association is refused with a status, and the log says why.
  */
@@ -21,9 +16,7 @@
 
 #include "core/bytes.h"
 
-#define HANDSHAKE_RETRY_US 1000000u
-#define HANDSHAKE_TRIES    4u
-#define SCAN_CHANNELS      13u /* what a scan of all channels visits */
+#define SCAN_CHANNELS 13u /* what a scan of all channels visits */
 
 static const char *const state_names[AIR_STATES] = {
     [AIR_IDLE] = "idle",
@@ -38,7 +31,7 @@ const char *air_state_name(air_state state)
     return (unsigned)state < AIR_STATES ? state_names[state] : "?";
 }
 
-static void tell(at_air_port *port, const char *what, const char *detail)
+void air_tell(at_air_port *port, const char *what, const char *detail)
 {
     char mac[18];
 
@@ -110,6 +103,13 @@ void air_learn_ip(at_air_port *port, uint32_t ip)
     port->ip = ip;
     if (ip != 0)
         air_forwards_open(port);
+}
+
+void air_joined(at_air_port *port)
+{
+    at_timer_stop(port->air->config.loop, &port->timer);
+    air_set_state(port, AIR_JOINED);
+    air_tell(port, "joined", "");
 }
 
 /* ---- frames to the radio ---- */
@@ -205,7 +205,7 @@ static void send_beacon(at_air_port *port, const air_ap *ap, bool with_ssid)
     send_mgmt(port, ap->def->bssid, &m);
 }
 
-static bool same_ssid(const at_ssid *a, const at_ssid *b)
+bool air_same_ssid(const at_ssid *a, const at_ssid *b)
 {
     return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
 }
@@ -213,7 +213,7 @@ static bool same_ssid(const at_ssid *a, const at_ssid *b)
 static void scan_result(at_air_port *port, const air_ap *ap)
 {
     bool directed = port->scan_ssid.len > 0 && !port->scan_passive;
-    bool match = same_ssid(&port->scan_ssid, &ap->def->ssid);
+    bool match = air_same_ssid(&port->scan_ssid, &ap->def->ssid);
 
     if (!ap->on || (port->scan_channel != 0 && port->scan_channel != ap->def->channel))
         return;
@@ -251,101 +251,6 @@ static void scan_start(at_air_port *port, const at_mgmt *m)
         scan_finish(port);
     else
         at_timer_in(air->config.loop, &port->scan_timer, air->world.scan_ms * channels * 1000u);
-}
-
-/* ---- handshake ---- */
-
-/* 4096 rounds of PBKDF2 take 2 ms, so access points with one SSID and passphrase share the result.
- * */
-static bool prepare_pmk(air_ap *ap)
-{
-    at_air *air = ap->air;
-
-    for (uint32_t i = 0; i < air->world.ap_count && !ap->pmk_ready; i++) {
-        const air_ap *other = &air->aps[i];
-
-        if (other->pmk_ready && same_ssid(&other->def->ssid, &ap->def->ssid) &&
-            strcmp(other->def->password, ap->def->password) == 0) {
-            memcpy(ap->pmk, other->pmk, sizeof ap->pmk);
-            ap->pmk_ready = true;
-        }
-    }
-    if (!ap->pmk_ready)
-        ap->pmk_ready = at_pmk_from_passphrase(ap->def->password, ap->def->ssid.bytes,
-                                               ap->def->ssid.len, ap->pmk);
-    return ap->pmk_ready;
-}
-
-static void send_eapol(at_air_port *port, const uint8_t *frame, size_t len)
-{
-    if (len > 0 && !port->ap->effects.kinds[AT_FAULT_NO_EAPOL])
-        air_deliver(port, frame, len);
-}
-
-static void start_handshake(at_air_port *port)
-{
-    at_air *air = port->air;
-    air_ap *ap = port->ap;
-    uint8_t frame[AT_EAPOL_FRAME_MAX], nonce[AT_NONCE_LEN];
-    size_t len;
-
-    air_set_state(port, AIR_HANDSHAKE);
-    air->config.random->fill(air->config.random->ctx, nonce, sizeof nonce);
-    len = at_eapol_start_authenticator(&port->eapol, ap->def->bssid, port->mac, ap->pmk, nonce,
-                                       ap->gtk, frame);
-    port->tries = 1;
-    at_timer_in(air->config.loop, &port->timer, HANDSHAKE_RETRY_US);
-    send_eapol(port, frame, len);
-}
-
-static void joined(at_air_port *port)
-{
-    at_timer_stop(port->air->config.loop, &port->timer);
-    air_set_state(port, AIR_JOINED);
-    tell(port, "joined", "");
-}
-
-static void handshake_timeout(at_air_port *port)
-{
-    uint8_t frame[AT_EAPOL_FRAME_MAX];
-
-    if (port->tries++ < HANDSHAKE_TRIES) {
-        at_timer_in(port->air->config.loop, &port->timer, HANDSHAKE_RETRY_US);
-        send_eapol(port, frame, at_eapol_again(&port->eapol, frame));
-        return;
-    }
-    tell(port, "did not finish the handshake with", "reason 15");
-    air_deauth(port, AT_REASON_4WAY_TIMEOUT);
-}
-
-void air_eapol_input(at_air_port *port, const uint8_t *frame, size_t len)
-{
-    uint8_t reply[AT_EAPOL_FRAME_MAX];
-    size_t reply_len = 0;
-
-    if (port->state != AIR_HANDSHAKE && port->state != AIR_JOINED) {
-        port->air->counters.unjoined++;
-        return;
-    }
-    switch (at_eapol_input(&port->eapol, frame, len, reply, &reply_len)) {
-    case AT_EAPOL_IGNORED: break;
-    case AT_EAPOL_REPLY:
-        port->tries = 1;
-        at_timer_in(port->air->config.loop, &port->timer, HANDSHAKE_RETRY_US);
-        send_eapol(port, reply, reply_len);
-        break;
-    case AT_EAPOL_DONE:
-        send_eapol(port, reply, reply_len);
-        if (port->state == AIR_HANDSHAKE)
-            joined(port);
-        break;
-    case AT_EAPOL_BAD_MIC:
-        if (port->state != AIR_HANDSHAKE)
-            break;
-        tell(port, "has another password than", "reason 15");
-        air_deauth(port, AT_REASON_4WAY_TIMEOUT);
-        break;
-    }
 }
 
 /* ---- authentication and association ---- */
@@ -399,7 +304,7 @@ static uint16_t assoc_status(at_air_port *port, const at_mgmt *m)
     const char *why = NULL;
     uint16_t status = AT_STATUS_OK;
 
-    if (!same_ssid(&m->assoc.ssid, &ap->def->ssid)) {
+    if (!air_same_ssid(&m->assoc.ssid, &ap->def->ssid)) {
         status = AT_STATUS_FAILURE;
         why = "another SSID was asked for";
     } else if (!auth_fits(ap->def->auth, m->assoc.auth)) {
@@ -413,12 +318,9 @@ static uint16_t assoc_status(at_air_port *port, const at_mgmt *m)
     } else if (ap->associated >= ap->def->max_stations) {
         status = AT_STATUS_AP_FULL;
         why = "no room for another station";
-    } else if (ap->def->auth != AT_AUTH_OPEN && !prepare_pmk(ap)) {
-        status = AT_STATUS_FAILURE;
-        why = "no key can be made of the password";
     }
     if (why != NULL)
-        tell(port, "is refused by", why);
+        air_tell(port, "is refused by", why);
     return status;
 }
 
@@ -436,9 +338,9 @@ static void finish_assoc(at_air_port *port)
         return;
     port->heard = ap;
     if (ap->def->auth == AT_AUTH_OPEN)
-        joined(port);
+        air_joined(port);
     else
-        start_handshake(port);
+        air_handshake_start(port);
 }
 
 static void assoc_input(at_air_port *port, const at_mgmt *m)
@@ -467,7 +369,7 @@ static void timer_fired(void *arg)
     if (port->state == AIR_ASSOCIATING)
         finish_assoc(port);
     else if (port->state == AIR_HANDSHAKE)
-        handshake_timeout(port);
+        air_handshake_timeout(port);
 }
 
 static void deauth_input(at_air_port *port, const at_mgmt *m)
@@ -475,7 +377,7 @@ static void deauth_input(at_air_port *port, const at_mgmt *m)
     if (port->ap == NULL || memcmp(m->to, port->ap->def->bssid, 6) != 0 ||
         memcmp(m->from, port->mac, 6) != 0)
         return;
-    tell(port, "left", "");
+    air_tell(port, "left", "");
     air_leave(port);
     port->heard = NULL;
 }
