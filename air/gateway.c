@@ -15,6 +15,7 @@
  */
 #include "air/air_priv.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/bytes.h"
@@ -69,6 +70,23 @@ static void learn(at_air_port *port, uint32_t address)
         air_learn_ip(port, address);
 }
 
+/* A renewal is news too when the station was away in between (a restart of the module). */
+static void leased(at_air_port *port, uint32_t ip)
+{
+    at_air *air = port->air;
+    char mac[18], text[16];
+
+    if (port->ip != ip) {
+        at_format_mac(mac, port->mac);
+        (void)snprintf(text, sizeof text, "%u.%u.%u.%u", (unsigned)(ip >> 24),
+                       (unsigned)(ip >> 16 & 255), (unsigned)(ip >> 8 & 255),
+                       (unsigned)(ip & 255));
+        at_log(air->config.log, AT_LOG_INFO, "air", "%s has %s", mac, text);
+        air_event(air, "lease", "\"mac\":\"%s\",\"ip\":\"%s\"", mac, text);
+    }
+    learn(port, ip);
+}
+
 static void dhcp_input(at_air_port *port, const at_udp *udp)
 {
     air_ap *ap = port->ap;
@@ -93,19 +111,8 @@ static void dhcp_input(at_air_port *port, const at_udp *udp)
     }
     if (port->state != AIR_JOINED || memcmp(result.mac, port->mac, 6) != 0)
         return;
-    if (result.event == AT_DHCPS_BOUND) {
-        char mac[18];
-
-        at_format_mac(mac, port->mac);
-        at_log(ap->air->config.log, AT_LOG_INFO, "air", "%s has %u.%u.%u.%u", mac,
-               (unsigned)(result.ip >> 24), (unsigned)(result.ip >> 16 & 255),
-               (unsigned)(result.ip >> 8 & 255), (unsigned)(result.ip & 255));
-        air_event(ap->air, "lease", "\"mac\":\"%s\",\"ip\":\"%u.%u.%u.%u\"", mac,
-                  (unsigned)(result.ip >> 24), (unsigned)(result.ip >> 16 & 255),
-                  (unsigned)(result.ip >> 8 & 255), (unsigned)(result.ip & 255));
-    }
     if (result.event == AT_DHCPS_BOUND || result.event == AT_DHCPS_RENEWED)
-        learn(port, result.ip);
+        leased(port, result.ip);
     else if (result.event == AT_DHCPS_RELEASED)
         air_learn_ip(port, 0);
 }

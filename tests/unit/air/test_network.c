@@ -105,6 +105,11 @@ static void a_lease_and_the_gateway(void **state)
     assert_true(fake_ip(s, 1, &ip));
     assert_int_equal(ip.from, PC);
     assert_int_equal(bench->uplink.opened, 0);
+    bench->events[0] = '\0';
+    at_air_reset_port(s->port);
+    assert_true(fake_join(s, "espressif", "1234567890"));
+    assert_true(fake_dhcp(s));
+    assert_true(fake_event(bench, "\"ip\":\"192.168.3.112\"")); /* the same lease, told again */
     fake_stop(bench);
 }
 

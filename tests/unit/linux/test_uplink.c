@@ -186,6 +186,46 @@ static void a_datagram_to_an_alias_and_back(void **state)
     close(fd);
 }
 
+/* libslirp keeps what it cannot address for its 500 ms timer; it must not have to. */
+static void a_connection_is_answered_at_once(void **state)
+{
+    bench *b = *state;
+    struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr = { htonl(0x7F000001) } };
+    socklen_t len = sizeof name;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    uint8_t frame[14 + 40];
+    at_ipv4 ip = { .from = OWN, .to = PC, .ttl = 64, .protocol = AT_IPPROTO_TCP,
+                   .payload_len = 20 };
+    at_builder t = at_builder_of(frame + 34, 20);
+    uint64_t start = at_loop_now(&b->loop);
+    uint16_t sum;
+    at_tcp tcp;
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof name), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &len), 0);
+    at_ether_build(frame, gateway_mac, own_mac, AT_ETHERTYPE_IPV4);
+    assert_int_equal(at_ipv4_build(&ip, frame + 14, 20), 20);
+    at_put16(&t, 5000);
+    at_put16(&t, ntohs(name.sin_port));
+    at_put32(&t, 1000);
+    at_put32(&t, 0);
+    at_put16(&t, 0x5002);
+    at_put16(&t, 5760);
+    at_put32(&t, 0);
+    sum = at_checksum_end(at_checksum_add(at_checksum_pseudo(OWN, PC, 6, 20), frame + 34, 20));
+    frame[50] = (uint8_t)(sum >> 8);
+    frame[51] = (uint8_t)sum;
+    at_air_input(b->port, frame, sizeof frame);
+    assert_true(frame_within(b, 2000));
+    assert_true(at_ipv4_parse(&ip, b->frame + 14, b->len - 14));
+    assert_true(at_tcp_parse(&tcp, &ip));
+    assert_int_equal(ip.from, PC);
+    assert_int_equal(tcp.flags, AT_TCP_SYN | AT_TCP_ACK);
+    assert_true(at_loop_now(&b->loop) - start < 400000);
+    close(fd);
+}
+
 static void a_forward_brings_a_connection(void **state)
 {
     bench *b = *state;
@@ -257,6 +297,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_datagram_to_an_alias_and_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_connection_is_answered_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_forward_brings_a_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(the_second_name_server_answers, setup, teardown),
     };
