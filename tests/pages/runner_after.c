@@ -4,15 +4,16 @@
  * module answers AT. "leaves: nothing" adds that heap blocks, timers and control blocks are back at
  * their value after boot or at `! mark`; TIME_WAIT and the like may take their time, which is virtual.
  *
- * A restart can be forced at any wait of any command (WIRE 1): with option --inject-restart the player
- * asks here each time it is about to let time pass while a command runs. A scenario is then over:
+ * A restart can be forced at any wait of any command (WIRE 1): with option --inject-restart the bench
+ * asks here each time the chip has nothing to do for the moment. While a command runs, that is a wait
+ * of it; at the chosen one AT+RST goes out, in the middle of the instant. The scenario is then over:
  * what it expects next cannot come any more.
  */
 #include <string.h>
 
 #include "tests/pages/runner_play_priv.h"
 
-#define POINTS_PER_STEP 3 /* a wait of a minute has hundreds of instants that are all alike */
+#define POINTS_PER_STEP 12 /* a wait of a minute has hundreds of pauses that are all alike */
 
 static bool has(const bytes *b, const char *text, size_t *end)
 {
@@ -41,11 +42,6 @@ static bool wait_for_only(play *p, const char *text, const char *never, uint64_t
         return false;
     bytes_drop(output, end);
     return true;
-}
-
-static bool wait_for(play *p, const char *text, uint64_t most_us)
-{
-    return wait_for_only(p, text, NULL, most_us);
 }
 
 static void drop_output(play *p)
@@ -135,26 +131,30 @@ static bool command_runs(const play *p)
            !stats->idle && !has(bench_output(p->b), "\n>", &end);
 }
 
-bool inject_restart(play *p)
+void maybe_restart(void *owner)
 {
-    if (p->options->inject == 0 || p->step_points == POINTS_PER_STEP || !command_runs(p))
-        return false;
+    play *p = owner;
+
+    if (p->options->inject == 0 || p->injected || p->step_points == POINTS_PER_STEP ||
+        !command_runs(p))
+        return;
     p->step_points++;
     if (++p->points != p->options->inject)
-        return false;
+        return;
     p->injected = true;
-    drop_output(p);
-    bench_send(p->b, "AT+RST\r\n", 8);
-    if (!wait_for(p, "\r\nWill force to restart!!!\r\n", 5000000)) {
+    bench_send_now(p->b, "AT+RST\r\n", 8);
+}
+
+bool restart_forced(play *p)
+{
+    if (!p->injected || p->failed)
+        return p->injected;
+    if (!wait_for_only(p, "\r\nWill force to restart!!!\r\n", NULL, 5000000))
         play_fail(p, "a forced restart is not announced");
-        return true;
-    }
-    if (!wait_for_only(p, "\r\nready\r\n", "busy", 5000000)) {
+    else if (!wait_for_only(p, "\r\nready\r\n", "busy", 5000000))
         play_fail(p, "not ready after a forced restart, or busy before it");
-        return true;
-    }
     bench_send(p->b, "AT\r\n", 4);
-    if (!wait_for(p, "\r\nOK\r\n", 1000000))
+    if (!p->failed && !wait_for_only(p, "\r\nOK\r\n", "ERROR", 1000000))
         play_fail(p, "AT is not answered with OK after a forced restart");
     return true;
 }

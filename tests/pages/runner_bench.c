@@ -219,8 +219,14 @@ static void give_token(bench *b, process *p)
 
     if (send(p->token, &byte, 1, MSG_NOSIGNAL) == 1)
         got = recv(p->token, &byte, 1, 0);
-    if (got == 1)
+    if (got == 1) {
+        if (p == &b->chip && b->pause != NULL) {
+            if (!b->host_stopped) /* the owner wants to see what was said last */
+                collect(&p->lane->from_port, &p->output);
+            b->pause(b->pause_owner);
+        }
         return;
+    }
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
         reap(p, true);
         bench_break(b, "%s does not come to rest: %d s of real time within one instant", p->name,
@@ -316,6 +322,12 @@ static bool push_chunk(bench *b)
     len = at_ring_write(&chip->lane->to_port, bytes_at(&chip->input), len);
     bytes_drop(&chip->input, len);
     return len > 0;
+}
+
+void bench_on_pause(bench *b, void (*pause)(void *owner), void *owner)
+{
+    b->pause = pause;
+    b->pause_owner = owner;
 }
 
 void bench_settle(bench *b)
@@ -487,6 +499,11 @@ uint64_t bench_now(const bench *b)
 void bench_send(bench *b, const void *data, size_t len)
 {
     bytes_add(&b->chip.input, data, len);
+}
+
+void bench_send_now(bench *b, const void *data, size_t len)
+{
+    at_ring_write(&b->chip.lane->to_port, data, len);
 }
 
 bytes *bench_output(bench *b)

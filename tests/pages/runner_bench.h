@@ -28,8 +28,12 @@ uint64_t bench_now(const bench *b); /* microseconds */
 
 /* The host's end of the AT port. */
 void bench_send(bench *b, const void *data, size_t len);
+/* In front of the chip at once, even in the middle of an instant; len is small. */
+void bench_send_now(bench *b, const void *data, size_t len);
 bytes *bench_output(bench *b); /* what came and was not taken yet */
 
+/* pause(owner) runs each time the chip has given the token back, in the middle of an instant. */
+void bench_on_pause(bench *b, void (*pause)(void *owner), void *owner);
 /* Lets every process run until nothing has anything to do at this instant. */
 void bench_settle(bench *b);
 /* Moves time to the next instant at which something happens, not beyond limit_us; false: there is

@@ -41,6 +41,8 @@ struct bench {
     at_flashfile *flash;
     process chip; /* head of the list of processes */
     unsigned peer_count;
+    void (*pause)(void *owner);
+    void *pause_owner;
     lane_seams seams; /* of the child, used after the fork only */
 };
 

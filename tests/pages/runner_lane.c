@@ -149,14 +149,14 @@ static bool run_ready(lane_seams *s)
     bool worked = false;
     size_t len;
 
+    if (l->want_read && at_ring_used(&l->to_port) > 0) {
+        worked = true;
+        s->port.on_readable(s->port.owner);
+    }
     if (l->want_write && l->write_armed && at_ring_room(&l->from_port) > 0) {
         l->write_armed = false;
         worked = true;
         s->port.on_writable(s->port.owner);
-    }
-    if (l->want_read && at_ring_used(&l->to_port) > 0) {
-        worked = true;
-        s->port.on_readable(s->port.owner);
     }
     if ((len = lane_take_frame(&l->to_radio, frame)) > 0) {
         worked = true;

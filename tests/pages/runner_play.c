@@ -95,9 +95,7 @@ static void run_until(play *p, wait_over *over, const step *s)
 
     for (;;) {
         play_settle(p);
-        if (p->failed || over(p, s) || p->failed)
-            return;
-        if (inject_restart(p))
+        if (p->failed || p->injected || over(p, s) || p->failed)
             return;
         if (!bench_advance(p->b, limit)) {
             play_fail(p, "nothing more will happen");
@@ -259,8 +257,11 @@ play_result play_scenario(const scenario *s, const play_options *options, FILE *
     }
     play_settle(&p);
     p.mark = *bench_stats(p.b);
-    for (const step *next = s->first; next != NULL && !p.failed && !p.injected; next = next->next)
+    bench_on_pause(p.b, maybe_restart, &p);
+    for (const step *next = s->first; next != NULL && !p.failed && !p.injected; next = next->next) {
         play_step(&p, next);
+        restart_forced(&p);
+    }
     p.step = NULL;
     if (!p.failed && !p.injected)
         after_scenario(&p);

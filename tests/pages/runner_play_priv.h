@@ -45,7 +45,9 @@ void peers_listen(play *p);        /* takes answers, fails on bad ones */
 
 /* After the last step: nothing unread, the module alive, everything given back. */
 void after_scenario(play *p);
-/* Forces a restart when this is the wait to do so; true: done, the scenario is over. */
-bool inject_restart(play *p);
+/* For bench_on_pause: forces a restart when this is the wait to do so. */
+void maybe_restart(void *owner);
+/* True when a restart was forced: the scenario is over, what had to follow was checked. */
+bool restart_forced(play *p);
 
 #endif
