@@ -81,8 +81,10 @@ static bool open_console_log(lx_bench *b, int *read_end)
 {
     int fds[2];
 
+    /* Only our end must not block: the chip may wait for a slow terminal, and its log is whole. */
     if (pipe2(fds, O_CLOEXEC) != 0)
         return false;
+    fcntl(fds[0], F_SETFL, O_NONBLOCK);
     *read_end = fds[0];
     b->log.fd = fds[1];
     return true;
@@ -376,7 +378,8 @@ int lx_bench_run(const lx_options *options)
     b->pcap_fd = b->wire_log_fd = b->signals.fd = -1;
     if (!set_up(b, why, sizeof why)) {
         fprintf(stderr, "attache: %s\n", why);
-        b->exit_status = 1;
+        if (b->exit_status == 0)
+            b->exit_status = 1;
     } else {
         warn_about(b);
         if (b->console != NULL)

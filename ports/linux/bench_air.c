@@ -40,8 +40,8 @@ static bool read_world(lx_bench *b, char *why, size_t room)
         snprintf(why, room, "--world: cannot read %s: %s", path, strerror(errno));
     else if (len == WORLD_MAX)
         snprintf(why, room, "--world: %s is larger than a world file can be (1 MB)", path);
-    else
-        good = at_world_parse(&b->world, path, text, len, why, room);
+    else if (!(good = at_world_parse(&b->world, path, text, len, why, room)))
+        b->exit_status = 2; /* like a bad option */
     free(text);
     if (fd >= 0)
         close(fd);

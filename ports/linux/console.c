@@ -211,12 +211,12 @@ static void on_log(void *arg, short revents)
 {
     lx_console *c = arg;
     char data[4096];
-    ssize_t got = read(c->log.fd, data, sizeof data);
+    ssize_t got;
 
     (void)revents;
-    if (got > 0)
+    while ((got = read(c->log.fd, data, sizeof data)) > 0)
         console_show(c, data, (size_t)got);
-    else if (got == 0)
+    if (got == 0)
         lx_source_remove(c->config.poller, &c->log);
 }
 

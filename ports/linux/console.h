@@ -15,7 +15,7 @@ typedef struct lx_console_config {
     at_loop *loop;
     lx_poller *poller;
     int port_fd; /* our end of the AT port, non-blocking; taken over */
-    int log_fd;  /* lines to show between the module's output; taken over; -1: none */
+    int log_fd;  /* lines to show between the module's output, non-blocking; taken over; -1: none */
     bool boots;  /* the module says "ready" before it takes lines (batch input waits for it) */
 } lx_console_config;
 

@@ -12,6 +12,7 @@
 #include "core/limits.h"
 #include "ports/linux/flashfile.h"
 #include "ports/linux/logfile.h"
+#include "ports/linux/socket_port.h"
 
 typedef struct taker {
     lx_options *o;
@@ -55,6 +56,8 @@ static bool take_serial(const taker *t)
 
 static bool take_listen(const taker *t)
 {
+    if (!lx_listen_valid(t->value))
+        return refuse(t, "'%s' is not [HOST:]PORT with a port of 0 to 65535", t->value);
     return take_port(t, LX_PORT_LISTEN);
 }
 

@@ -210,6 +210,13 @@ static bool split_where(const char *where, char *host, size_t host_room, char *p
     return at_parse_int(port, strlen(port), &number) && number >= 0 && number <= 65535;
 }
 
+bool lx_listen_valid(const char *where)
+{
+    char host[128], port[16];
+
+    return split_where(where, host, sizeof host, port, sizeof port);
+}
+
 static int bind_to(const char *host, const char *port, char *why, size_t room)
 {
     const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
@@ -271,7 +278,7 @@ lx_connector *lx_listen_open(const char *where, lx_poller *poller, const at_log 
     socket_port *p;
 
     if (!split_where(where, host, sizeof host, port, sizeof port)) {
-        snprintf(why, room, "'%s' is not [HOST:]PORT with a port of 0 to 65535", where);
+        snprintf(why, room, "'%s' is not [HOST:]PORT", where);
         return NULL;
     }
     if (host[0] == '\0')

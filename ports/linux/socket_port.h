@@ -3,9 +3,12 @@
 #ifndef PORTS_LINUX_SOCKET_PORT_H
 #define PORTS_LINUX_SOCKET_PORT_H
 
-#include <stdint.h>
+#include <stdbool.h>
 
 #include "ports/linux/connector.h"
+
+/* True when text has the form "[HOST:]PORT". */
+bool lx_listen_valid(const char *where);
 
 /* Listens on "[HOST:]PORT" (HOST 127.0.0.1; [HOST]:PORT for IPv6; PORT 0: any, see path). The listener
  * works in the bench's loop; send gives a new client's descriptor to the chip, which borrows it: send
