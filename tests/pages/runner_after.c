@@ -120,7 +120,8 @@ void after_scenario(play *p)
         check_leaves_nothing(p);
 }
 
-/* A command line went out, and neither its answer nor a prompt has come. */
+/* A command line went out, and neither its answer nor a prompt has come. (A chip that waits for room may
+ * be done with the command and only have its answer left to write.) */
 static bool command_runs(const play *p)
 {
     const lane_stats *stats = bench_stats(p->b);
@@ -128,7 +129,7 @@ static bool command_runs(const play *p)
 
     return p->sent != NULL && p->sent->len > 4 && memcmp(p->sent->data, "AT", 2) == 0 &&
            p->sent->data[p->sent->len - 1] == '\n' && !p->prompted && stats->known &&
-           !stats->idle && !has(bench_output(p->b), "\n>", &end);
+           !stats->idle && !stats->blocked && !has(bench_output(p->b), "\n>", &end);
 }
 
 void maybe_restart(void *owner)

@@ -175,6 +175,7 @@ static void wait_in_step(void *ctx, uint64_t deadline_us)
         return;
     if (s->on_sleep != NULL)
         s->on_sleep(s->owner, &s->lane->stats);
+    s->lane->stats.blocked = s->lane->want_write;
     s->lane->deadline_us = deadline_us;
     if (send(s->token, &byte, 1, MSG_NOSIGNAL) != 1)
         _exit(0);
