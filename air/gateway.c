@@ -79,8 +79,7 @@ static void leased(at_air_port *port, uint32_t ip)
     if (port->ip != ip) {
         at_format_mac(mac, port->mac);
         (void)snprintf(text, sizeof text, "%u.%u.%u.%u", (unsigned)(ip >> 24),
-                       (unsigned)(ip >> 16 & 255), (unsigned)(ip >> 8 & 255),
-                       (unsigned)(ip & 255));
+                       (unsigned)(ip >> 16 & 255), (unsigned)(ip >> 8 & 255), (unsigned)(ip & 255));
         at_log(air->config.log, AT_LOG_INFO, "air", "%s has %s", mac, text);
         air_event(air, "lease", "\"mac\":\"%s\",\"ip\":\"%s\"", mac, text);
     }
