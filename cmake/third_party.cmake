@@ -56,11 +56,9 @@ endif()
 
 # The distribution's libraries, for the air's world files and the Linux port.
 find_package(PkgConfig REQUIRED)
-add_library(inih INTERFACE)
 add_library(host_libraries INTERFACE)
-foreach(module inih slirp libcjson libedit)
+foreach(module slirp libcjson libedit)
     pkg_check_modules(${module} REQUIRED IMPORTED_TARGET ${module})
 endforeach()
-target_link_libraries(inih INTERFACE PkgConfig::inih)
 target_link_libraries(host_libraries INTERFACE
-    PkgConfig::inih PkgConfig::slirp PkgConfig::libcjson PkgConfig::libedit)
+    PkgConfig::slirp PkgConfig::libcjson PkgConfig::libedit)

@@ -49,7 +49,6 @@ LIBRARIES = [
      "lwIP is seen in net/*.c, net/*_priv.h and net/lwip_port/ only"),
     (re.compile(r"(mbedtls|psa)/"), re.compile(r"(crypto/(.*\.c|.*_priv\.h|mbedtls_config\.h)|net/tls.*\.c|net/tls.*_priv\.h)$"),
      "Mbed TLS is seen in crypto/*.c, crypto/*_priv.h and net/tls*.c only"),
-    (re.compile(r"ini\.h$"), re.compile(r"(air|ports|tests)/"), "inih is for world files: air/ and ports/ only"),
 ]
 
 # iface/current.h is the one sanctioned way to reach the module without a context.

@@ -20,7 +20,7 @@ packages() {
     case $1 in
         build)
             echo build-essential cmake ninja-build pkg-config dpkg-dev ca-certificates python3 xz-utils bzip2
-            echo libslirp-dev libglib2.0-dev libinih-dev libcjson-dev libedit-dev
+            echo libslirp-dev libglib2.0-dev libcjson-dev libedit-dev
             ;;
         test)
             echo libcmocka-dev clang clang-format clang-tidy "$(clang_runtime)"
