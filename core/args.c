@@ -119,8 +119,9 @@ static bool type_text(at_call *call, unsigned index, const at_arg_spec *spec, at
 
 void at_args_clear(at_call *call)
 {
-    for (unsigned i = 0; i < AT_ARGS_MAX; i++)
+    for (unsigned i = 0; i < call->session->args_typed; i++)
         call->arg[i] = (at_value){ .text = call->empty };
+    call->session->args_typed = 0;
 }
 
 bool at_args_type(at_call *call)
@@ -136,10 +137,11 @@ bool at_args_type(at_call *call)
                 "%u parameters, allowed are %u to %u", call->given, needed, shape->count);
         return false;
     }
+    call->session->args_typed = shape->count;
     for (unsigned i = 0; i < shape->count; i++) {
         const at_arg_spec *spec = &shape->args[i];
         at_value *value = &call->arg[i];
-        *value = (at_value){ .num = spec->fallback, .text = call->empty };
+        value->num = spec->fallback;
         value->present = i < call->given && call->field[i].len > 0;
         if (!value->present) {
             if (!spec->optional)

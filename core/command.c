@@ -40,8 +40,10 @@ void at_command_index(at_session *s)
 
 static int compare_name(const char *name, const char *text, size_t len)
 {
-    int order = strncmp(name, text, len);
-    return order != 0 ? order : name[len] != '\0';
+    size_t i = 0;
+    while (i < len && name[i] == text[i]) /* text holds no zero byte: stops at the name's end */
+        i++;
+    return i < len ? (unsigned char)name[i] - (unsigned char)text[i] : name[len] != '\0';
 }
 
 static const at_cmd *find(const at_session *s, const char *text, size_t len)
@@ -110,11 +112,15 @@ static void write_error(at_call *call)
 
 /* --- the line --- */
 
+static bool in_name(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
 static size_t name_length(const char *text, size_t len)
 {
     size_t n = len > 0 && text[0] == '+' ? 1 : 0;
-    while (n < len &&
-           (isupper((unsigned char)text[n]) || isdigit((unsigned char)text[n]) || text[n] == '_'))
+    while (n < len && in_name(text[n]))
         n++;
     return n;
 }

@@ -509,6 +509,7 @@ at_session *at_session_create(const at_session_config *config)
     s->port = config->port;
     s->echo = true;
     s->call.session = s;
+    s->args_typed = AT_ARGS_MAX;
     at_timer_init(&s->rx.guard, guard_over, s);
     at_timer_init(&s->data.idle, data_idle, s);
     at_timer_init(&s->restart, restart_when_drained, s);

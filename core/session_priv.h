@@ -74,6 +74,7 @@ struct at_session {
     uint16_t line_len;
     bool line_over, line_cr; /* too long; its last byte so far is CR */
     at_call call;
+    uint8_t args_typed; /* so many values of call are not those of omitted parameters */
     /* fiber */
     at_fiber *fiber;
     const at_cmd *boot_row; /* runs instead of a line */
