@@ -115,7 +115,7 @@ static void arrived(at_session *s, const uint8_t *data, size_t len)
 /* What may become +++ is read whole: cut by a full ring, it would look like two packets. */
 static size_t receive_limit(const at_session *s)
 {
-    return s->rx.reserve || s->rx.plus > 0 ? AT_RX_RING + AT_RX_RESERVE : AT_RX_RING;
+    return s->rx.reserve || s->rx.plus > 0 ? s->rx.ring.size : AT_RX_RING;
 }
 
 /* Reads the port into the ring; true when something came. */
@@ -485,7 +485,8 @@ static size_t row_count(const at_session_config *config)
 static bool allocate(at_session *s)
 {
     at_heap *heap = s->config.heap;
-    uint8_t *ring = at_alloc(heap, AT_RX_RING + AT_RX_RESERVE);
+    size_t size = AT_RX_RING + (s->config.rx_reserve != 0 ? s->config.rx_reserve : AT_RX_RESERVE);
+    uint8_t *ring = at_alloc(heap, size);
     s->tx.buffer = at_alloc(heap, AT_TX_BUFFER);
     s->index = at_calloc(heap, row_count(&s->config) + 1, sizeof(s->index[0]));
     if (ring == NULL || s->tx.buffer == NULL || s->index == NULL || !at_wait_init(s)) {
@@ -494,7 +495,7 @@ static bool allocate(at_session *s)
         at_free(heap, s->index);
         return false;
     }
-    at_ring_init(&s->rx.ring, ring, AT_RX_RING + AT_RX_RESERVE);
+    at_ring_init(&s->rx.ring, ring, size);
     return true;
 }
 

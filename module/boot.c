@@ -114,6 +114,7 @@ static void start_session(at_module *m)
         .builds = c->builds != 0 ? c->builds : (uint8_t)(AT_IN_ALL | 0x80u),
         .app = &m->app,
         .guard_ms = c->guard_ms != 0 ? c->guard_ms : AT_GUARD_MS,
+        .rx_reserve = c->rx_reserve,
         .data_timeout_ms = c->data_timeout_ms,
     };
     m->app.session = at_session_create(&config);

@@ -30,6 +30,8 @@ typedef struct at_module_config {
     size_t heap_budget;       /* bytes; 0: unlimited */
     uint32_t window;          /* TCP receive window in bytes; 0: AT_TCP_WINDOW */
     uint32_t guard_ms;        /* silence around +++; 0: AT_GUARD_MS */
+    uint32_t rx_reserve;      /* bytes; more than the port itself holds back, so that +++ behind a
+                                   stalled passthrough is seen; 0: AT_RX_RESERVE */
     uint32_t data_timeout_ms; /* 0: a data prompt waits for ever, as on the part */
     uint8_t builds;           /* AT_IN_* of the profile; 0: every command */
     at_uart_settings uart;    /* what the port is set to at power-on */

@@ -25,6 +25,9 @@
 #include "ports/linux/random.h"
 #include "ports/linux/wirelog.h"
 
+/* A pseudo-terminal holds 12,288 bytes towards us; with AT_RX_RING a power of two. */
+enum { RX_RESERVE = 24576 };
+
 typedef struct process {
     const lx_chip_config *config;
     at_module *module;
@@ -250,6 +253,7 @@ static at_module *boot_module(process *p, at_byteport *port)
         .fibers = &lx_fiber_ops,
         .heap_budget = config->heap_budget,
         .window = config->window,
+        .rx_reserve = RX_RESERVE,
         .guard_ms = config->guard_ms,
         .data_timeout_ms = config->data_timeout_ms,
         .builds = config->builds,
