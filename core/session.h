@@ -32,9 +32,10 @@ typedef struct at_session_config {
     const at_supervisor *supervisor;
     const at_family_rows *const *families; /* names are unique over all of them */
     size_t family_count;
-    uint8_t builds;    /* rows without one of these bits do not exist; AT_IN_ALL | 0x80: all */
-    void *app;         /* handed to handlers */
-    uint32_t guard_ms; /* AT_GUARD_MS by default */
+    uint8_t builds;      /* rows without one of these bits do not exist; AT_IN_ALL | 0x80: all */
+    void *app;           /* handed to handlers */
+    uint32_t guard_ms;   /* AT_GUARD_MS by default */
+    uint32_t rx_reserve; /* bytes behind AT_RX_RING, together a power of two; 0: AT_RX_RESERVE */
     uint32_t
         data_timeout_ms; /* a data prompt without input ends as cancelled; 0: never (the part) */
 } at_session_config;
