@@ -71,7 +71,7 @@ class Scenario:
 
 def scenarios_of(path):
     """Scenarios with the lines of their at blocks; includes matter only for what they switch on."""
-    current, block = None, None
+    current, block, found = None, None, []
     with open(path, encoding="utf-8") as stream:
         for number, line in enumerate(stream, 1):
             line = line.rstrip("\n")
@@ -84,12 +84,13 @@ def scenarios_of(path):
                 block = line[3:].split(" ")[0]
             elif line.startswith("### "):
                 current = Scenario(path, number, line[4:])
-                yield current
+                found.append(current)
             elif current:
                 match = COVERS.match(line)
                 if match:
                     current.covers.append((number, match.groups()))
                 current.must_fail |= line.startswith("must fail:")
+    return found
 
 
 def command_of(text):
@@ -102,8 +103,9 @@ def command_of(text):
 
 
 def outcomes(scenario):
-    """(line, name, form, code, ok) of each command line: code None without one, ok None without a result."""
-    command, code, found = None, None, []
+    """(line, name, form, code, ok) of each command line: code None without one, ok None without a result; and the
+    (name, form) of those that failed after a first OK (a prompt, then ERROR or SEND FAIL)."""
+    command, code, found, late = None, None, [], set()
     for number, line in scenario.steps:
         if line.startswith("> "):
             if command:
@@ -114,18 +116,22 @@ def outcomes(scenario):
                 command = (number, *parsed)
         elif command and line.startswith("< ERR CODE:0x"):
             code = int(line[13:], 16)
+        elif line in ("< ERROR", "< SEND FAIL") and not command and found:
+            late.add(found[-1][1:3])
         elif command and line in ("< OK", "< ERROR", "< SEND OK", "<| >", "<| OK\\r\\n\\r\\n>"):
             found.append((*command, code, line != "< ERROR"))
             command, code = None, None
     if command:
         found.append((*command, code, None))
-    return found
+    return found, late
 
 
 def cells_of(scenario, problems):
     """The cells that this scenario proves: (name, form, kind) -> line."""
-    proved, refused = {}, set()
-    for line, name, form, code, ok in outcomes(scenario):
+    proved = {}
+    results, late = outcomes(scenario)
+    refused = {(name, form, None) for name, form in late}
+    for line, name, form, code, ok in results:
         if ok:
             proved.setdefault((name, form, "ok"), line)
         elif ok is False:

@@ -25,7 +25,7 @@
 typedef struct lane_stats {
     bool known;
     bool blocked; /* waits for room in its byte port */
-    bool idle; /* no command runs and nothing waits to be sent */
+    bool idle;    /* no command runs and nothing waits to be sent */
     uint32_t blocks, timers, pcbs;
 } lane_stats;
 

@@ -175,17 +175,15 @@ static void set_data(parser *ps, step *s, span text, const char *tail)
 }
 
 /* `> text`, `< text`: one blank belongs to the sign; nothing behind it is an empty line. */
-static void line_step(parser *ps, step_kind kind, span text, bool fields)
+static step *line_step(parser *ps, step_kind kind, span text, bool fields)
 {
-    step *s;
+    step *s = add_step(ps, kind);
 
-    if (text.len > 0 && text.at[0] != ' ') {
+    if (text.len > 0 && text.at[0] != ' ')
         wrong(ps, "a blank belongs behind the sign");
-        return;
-    }
-    s = add_step(ps, kind);
     s->fields = fields;
     set_data(ps, s, text.len > 0 ? behind(text, 1) : text, "\r\n");
+    return s;
 }
 
 /* `>| bytes`, `<| bytes` */
@@ -375,6 +373,8 @@ static void at_line(parser *ps, span s)
         bulk_step(ps, STEP_FILL, behind(s, 6));
     else if (starts(s, "<drain "))
         bulk_step(ps, STEP_DRAIN, behind(s, 7));
+    else if (starts(s, "<*"))
+        line_step(ps, STEP_EXPECT, behind(s, 2), true)->repeated = true;
     else if (starts(s, "<?"))
         line_step(ps, STEP_EXPECT, behind(s, 2), true);
     else if (s.at[0] == '>')
@@ -392,7 +392,7 @@ static void at_line(parser *ps, span s)
     else if (s.at[0] == '!')
         fault_step(ps, behind(s, 1));
     else
-        wrong(ps, "no step: lines begin with > >| < <| <? . ~ = @ ! or #");
+        wrong(ps, "no step: lines begin with > >| < <| <? <* . ~ = @ ! or #");
 }
 
 static void block_text(parser *ps, span s)

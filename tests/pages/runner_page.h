@@ -25,6 +25,7 @@ typedef struct step {
     const uint8_t *data; /* with a zero byte behind it that does not count */
     size_t len;
     bool fields;     /* STEP_EXPECT: data holds {int} ... */
+    bool repeated;   /* STEP_EXPECT: any number of them, at least one */
     bool background; /* STEP_PEER: the answer is not waited for */
     uint64_t us;
     size_t count;

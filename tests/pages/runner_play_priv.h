@@ -29,6 +29,7 @@ typedef struct play {
     const step *sent;     /* the last thing the host sent */
     bool prompted;        /* a prompt was taken since */
     uint8_t last_taken;   /* the last byte taken since */
+    unsigned repeats;     /* of a `<*` line so far */
     unsigned points;      /* waits of running commands so far, for the injection of restarts */
     unsigned step_points; /* of them in this step */
     bool injected;

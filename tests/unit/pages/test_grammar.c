@@ -35,9 +35,10 @@ static void assert_data(const step *s, step_kind kind, const char *data)
 
 static void at_lines(void **state)
 {
-    page *p = parse("prose > is no step\n### One\n```at\n> AT\n< OK\n<\n>| +++\n<| a\\x00\\r\\n\\\\\n"
-                    "# a comment\n\n~ 20ms\n~ 3s\n~ 2min\n.\n<? +X:{int}\n>fill 10 7\n<drain 11 8\n```\n",
-                    NULL);
+    page *p =
+        parse("prose > is no step\n### One\n```at\n> AT\n< OK\n<\n>| +++\n<| a\\x00\\r\\n\\\\\n"
+              "# a comment\n\n~ 20ms\n~ 3s\n~ 2min\n.\n<? +X:{int}\n>fill 10 7\n<drain 11 8\n```\n",
+              NULL);
     const step *s = steps_of(p);
 
     (void)state;
@@ -73,10 +74,11 @@ static void at_lines(void **state)
 
 static void other_blocks(void **state)
 {
-    page *p = parse("```world\n[world]\n```\n### Two\nends: data\nleaves: nothing\n"
-                    "```world\n[ap x]\n```\n```peer server ap=x\nlisten tcp 80\n& accept\nwait\n```\n"
-                    "```fault\nap x off\n```\n```at\n@server send a b\n! power off\n```\n",
-                    NULL);
+    page *p =
+        parse("```world\n[world]\n```\n### Two\nends: data\nleaves: nothing\n"
+              "```world\n[ap x]\n```\n```peer server ap=x\nlisten tcp 80\n& accept\nwait\n```\n"
+              "```fault\nap x off\n```\n```at\n@server send a b\n! power off\n```\n",
+              NULL);
     const scenario *sc = page_first(p);
     const step *s = steps_of(p);
 
