@@ -131,11 +131,11 @@
 
 /* Sizes. A peer may send records of 16 kB; our own are 4 kB. Not MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH: with unequal
  * lengths it cuts the receive buffer of TLS 1.2 to the smaller one (3.6.6), and the first large record fails. */
-#define MBEDTLS_SSL_IN_CONTENT_LEN 16384
-#define MBEDTLS_SSL_OUT_CONTENT_LEN 4096
-#define MBEDTLS_MPI_WINDOW_SIZE 2
-#define MBEDTLS_ECP_WINDOW_SIZE 2
+#define MBEDTLS_SSL_IN_CONTENT_LEN    16384
+#define MBEDTLS_SSL_OUT_CONTENT_LEN   4096
+#define MBEDTLS_MPI_WINDOW_SIZE       2
+#define MBEDTLS_ECP_WINDOW_SIZE       2
 #define MBEDTLS_ECP_FIXED_POINT_OPTIM 1
-#define MBEDTLS_MPI_MAX_SIZE 512
+#define MBEDTLS_MPI_MAX_SIZE          512
 
 #endif
