@@ -19,8 +19,9 @@
  * Catching up. Some handlers also count time that nobody waits for: ARP entries and DNS answers age,
  * TCP has its tick count. Their missed ticks are made up for at the next entry into the stack
  * (net_enter), before anything looks at them, so to lwIP its timers seem to have run all along. The
- * others are skipped. Ticks keep their phase from the start of the stack, so a run does not depend on
- * when something happened to be needed.
+ * others are skipped. A tick that was needed and comes late, as when the computer was suspended, is
+ * made up for twice at most, or the missed time would run out all retransmissions at once. Ticks keep
+ * their phase from the start of the stack, so a run does not depend on when one became needed.
  *
  * sys_timeout() timers (mDNS, SNTP) are one at_timer each. Their callers cannot be told that memory
  * ran out, so they come from the heap's reserve.
@@ -48,6 +49,7 @@
 #define ARP_TICKS_MAX 400u    /* more than an entry's life of 300 s */
 #define DNS_TICKS_MAX 100000u /* about a day of cached answers */
 #define UNLIMITED     UINT32_MAX
+#define LATE_TICKS    2u
 
 struct net_timeout {
     at_timer timer;
@@ -241,13 +243,18 @@ static const cyclic cyclics[NET_CYCLIC_COUNT] = {
 
 static void run_missed(at_net *net, const cyclic *c, uint64_t ticks)
 {
+    unsigned late = LATE_TICKS;
+
     if (c->missed == NULL) {
         if (c->wait(net) != NOT_NEEDED)
             c->tick();
         return;
     }
-    for (ticks = AT_MIN(ticks, (uint64_t)c->missed(net)); ticks > 0; ticks--)
+    for (ticks = AT_MIN(ticks, (uint64_t)c->missed(net)); ticks > 0; ticks--) {
+        if (c->wait(net) == 1 && late-- == 0)
+            break;
         c->tick();
+    }
 }
 
 void net_enter(at_net *net)

@@ -23,18 +23,12 @@ static peer_step fail(peer_endpoint *e, const char *reason)
 static peer_step fail_err(peer_endpoint *e, at_err err)
 {
     switch (err) {
-    case AT_ERR_REFUSED:
-        return fail(e, "refused");
-    case AT_ERR_TIMEOUT:
-        return fail(e, "timeout");
-    case AT_ERR_UNREACHABLE:
-        return fail(e, "unreachable");
-    case AT_ERR_RESET:
-        return fail(e, "reset");
-    case AT_ERR_EXISTS:
-        return fail(e, "in use");
-    default:
-        return fail(e, at_err_text(err));
+    case AT_ERR_REFUSED: return fail(e, "refused");
+    case AT_ERR_TIMEOUT: return fail(e, "timeout");
+    case AT_ERR_UNREACHABLE: return fail(e, "unreachable");
+    case AT_ERR_RESET: return fail(e, "reset");
+    case AT_ERR_EXISTS: return fail(e, "in use");
+    default: return fail(e, at_err_text(err));
     }
 }
 
@@ -81,21 +75,16 @@ static int unescape_one(const char **text)
     char c = *(*text)++;
 
     switch (c) {
-    case 'r':
-        return '\r';
-    case 'n':
-        return '\n';
-    case 't':
-        return '\t';
-    case '\\':
-        return '\\';
+    case 'r': return '\r';
+    case 'n': return '\n';
+    case 't': return '\t';
+    case '\\': return '\\';
     case 'x':
         if (hex((*text)[0]) < 0 || hex((*text)[1]) < 0)
             return -1;
         *text += 2;
         return hex((*text)[-2]) << 4 | hex((*text)[-1]);
-    default:
-        return -1;
+    default: return -1;
     }
 }
 
@@ -267,8 +256,8 @@ static bool address_parse(peer_endpoint *e, char *args)
     if (*gateway != '\0' && !at_addr_parse(gateway, &config.gateway))
         return false;
     mask = UINT32_MAX << (32 - bits);
-    config.netmask = at_addr_v4((uint8_t)(mask >> 24), (uint8_t)(mask >> 16),
-                                (uint8_t)(mask >> 8), (uint8_t)mask);
+    config.netmask = at_addr_v4((uint8_t)(mask >> 24), (uint8_t)(mask >> 16), (uint8_t)(mask >> 8),
+                                (uint8_t)mask);
     e->peer->radio->ops->factory_mac(e->peer->radio, mac);
     if (at_net_add_interface(e->peer->net, AT_NETIF_STA, mac, send_frame, e->peer->radio) != AT_OK)
         return false;
@@ -291,8 +280,11 @@ static bool listen_parse(peer_endpoint *e, char *args)
 
 static peer_step listen_step(peer_endpoint *e)
 {
-    at_tcp_listen_params params = { .port = e->port, .backlog = 5, .options = { .nodelay = true },
-                                    .on_client = on_client, .owner = e };
+    at_tcp_listen_params params = { .port = e->port,
+                                    .backlog = 5,
+                                    .options = { .nodelay = true },
+                                    .on_client = on_client,
+                                    .owner = e };
     at_err err = at_tcp_listen(e->peer->net, &params, &e->listener);
 
     return err == AT_OK ? PEER_OK : fail_err(e, err);
@@ -330,8 +322,9 @@ static bool host_port_parse(peer_endpoint *e, char *args)
 
 static peer_step connect_start(peer_endpoint *e)
 {
-    at_tcp_params params = { .port = e->port, .options = { .nodelay = true },
-                             .on_event = on_stream, .owner = e };
+    at_tcp_params params = {
+        .port = e->port, .options = { .nodelay = true }, .on_event = on_stream, .owner = e
+    };
     at_stream *stream;
     at_err err;
 
@@ -547,8 +540,9 @@ static bool udp_parse(peer_endpoint *e, char *args)
 
 static peer_step udp_step(peer_endpoint *e)
 {
-    at_datagram_params params = { .local_port = e->port, .limit = 1000000,
-                                  .on_readable = on_datagram, .owner = e };
+    at_datagram_params params = {
+        .local_port = e->port, .limit = 1000000, .on_readable = on_datagram, .owner = e
+    };
     at_addr group;
     at_err err = at_datagram_open(e->peer->net, &params, &e->datagram);
 
@@ -559,7 +553,6 @@ static peer_step udp_step(peer_endpoint *e)
     }
     return err == AT_OK ? PEER_OK : fail_err(e, err);
 }
-
 
 /* HOST PORT, each may be *, then bytes or N SEED. */
 static bool datagram_bytes(peer_endpoint *e, char *args, bool random)
@@ -606,7 +599,8 @@ static bool came_from(const peer_endpoint *e, const at_addr *from, uint16_t port
 {
     at_addr wanted;
 
-    if (strcmp(e->host, "*") != 0 && (!at_addr_parse(e->host, &wanted) || !at_addr_equal(&wanted, from)))
+    if (strcmp(e->host, "*") != 0 &&
+        (!at_addr_parse(e->host, &wanted) || !at_addr_equal(&wanted, from)))
         return false;
     return e->port == 0 || e->port == port;
 }

@@ -91,7 +91,8 @@ static bool begin(peer_endpoint *e, char *text)
     e->random = e->started = e->expired = false;
     e->command = peer_command_find(text);
     if (e->command == NULL || !e->command->parse(e, args)) {
-        (void)snprintf(e->reason, sizeof e->reason, "%s: %.60s", e->command != NULL ? "usage" : "unknown", text);
+        (void)snprintf(e->reason, sizeof e->reason, "%s: %.60s",
+                       e->command != NULL ? "usage" : "unknown", text);
         finish(e, PEER_FAIL);
         return false;
     }
@@ -246,11 +247,16 @@ static void on_net(void *owner, at_netif_id netif, at_net_event event)
 
 static bool start_net(struct peer *p, const peer_seams *seams)
 {
-    at_net_config config = { .loop = &p->loop, .heap = &p->heap, .log = &p->log,
-                             .window = AT_TCP_WINDOW, .on_event = on_net, .owner = p };
+    at_net_config config = { .loop = &p->loop,
+                             .heap = &p->heap,
+                             .log = &p->log,
+                             .window = AT_TCP_WINDOW,
+                             .on_event = on_net,
+                             .owner = p };
 
-    at_the_current = (at_current){ .clock = seams->clock, .random = seams->random,
-                                   .heap = &p->heap, .log = &p->log };
+    at_the_current = (at_current){
+        .clock = seams->clock, .random = seams->random, .heap = &p->heap, .log = &p->log
+    };
     p->net = at_net_create(&config);
     return p->net != NULL;
 }

@@ -55,11 +55,11 @@
 
 typedef struct peer_seams {
     const at_clock *clock;
-    const at_waiter *waiter;  /* runs radio->on_frame and control->on_readable */
+    const at_waiter *waiter; /* runs radio->on_frame and control->on_readable */
     const at_random *random;
-    const at_log_sink *log;   /* NULL: silent */
-    at_radio *radio;          /* peer_main sets on_frame and owner; factory_mac is the peer's MAC */
-    at_byteport *control;     /* peer_main sets its callbacks; ops drained and configure are not
+    const at_log_sink *log; /* NULL: silent */
+    at_radio *radio;        /* peer_main sets on_frame and owner; factory_mac is the peer's MAC */
+    at_byteport *control;   /* peer_main sets its callbacks; ops drained and configure are not
                                  used. Answers are written at once, they must fit in the pipe */
 } peer_seams;
 

@@ -14,10 +14,10 @@
 #include "net/stream_tcp.h"
 #include "tests/peer/peer.h"
 
-#define PEER_NAME_MAX 31u
-#define PEER_QUEUE_MAX 32u
+#define PEER_NAME_MAX    31u
+#define PEER_QUEUE_MAX   32u
 #define PEER_CLIENTS_MAX 8u
-#define PEER_REASON_MAX 400u
+#define PEER_REASON_MAX  400u
 
 typedef struct peer_line {
     struct peer_line *next;
@@ -49,7 +49,7 @@ struct peer_endpoint {
     /* the command's parameters and progress */
     uint8_t *bytes; /* of the line, unescaped */
     size_t len, done;
-    bool random;    /* bytes come from seed, not from the line */
+    bool random; /* bytes come from seed, not from the line */
     uint32_t seed;
     char host[64];
     uint16_t port;

@@ -1,7 +1,8 @@
 /* Two processes in lock step.
  *
  * One socket carries everything in order: frames (F), lines for the peer (C), its answers (A), the
- * time (T) and "I am idle until then" (I). This side decides about time. When it has nothing to do
+ * time alone (T) and "I am idle until then" (I). This side decides about time,
+ * and every message to the peer begins with it. When it has nothing to do
  * it sends the time; the peer works until it is idle and says until when; frames it sent in between
  * lie before its I. Only when there were none, time jumps to the earlier of both deadlines.
  */
@@ -127,17 +128,18 @@ static void far_want(at_byteport *port, bool want_read, bool want_write)
 
 static void far_message(far_side *far, uint8_t *message, size_t len)
 {
-    switch (message[0]) {
-    case 'F': far->radio.on_frame(far->radio.owner, message + 1, len - 1); break;
-    case 'C':
-        memcpy(far->line + far->line_len, message + 1, len - 1);
-        far->line_len += len - 1;
+    uint8_t *body = message + 1 + sizeof far->now_us;
+
+    memcpy(&far->now_us, message + 1, sizeof far->now_us);
+    len -= 1 + sizeof far->now_us;
+    if (message[0] == 'F') {
+        far->radio.on_frame(far->radio.owner, body, len);
+    } else if (message[0] == 'C') {
+        memcpy(far->line + far->line_len, body, len);
+        far->line_len += len;
         far->control.on_readable(far->control.owner);
-        break;
-    case 'T':
-        memcpy(&far->now_us, message + 1, sizeof far->now_us);
+    } else {
         far->owes_idle = true;
-        break;
     }
 }
 
@@ -192,6 +194,17 @@ static void queue_frame(bench *b, const uint8_t *frame, size_t len)
     b->in[b->in_count++].len = len;
 }
 
+static void send_to_peer(bench *b, char type, const void *data, size_t len)
+{
+    uint8_t message[24000];
+
+    assert_true(sizeof b->now_us + len < sizeof message);
+    memcpy(message, &b->now_us, sizeof b->now_us);
+    if (len > 0)
+        memcpy(message + sizeof b->now_us, data, len);
+    send_message(b->fd, type, message, sizeof b->now_us + len);
+}
+
 void bench_inject(bench *b, const uint8_t *frame, size_t len)
 {
     queue_frame(b, frame, len);
@@ -210,21 +223,19 @@ static int near_send(void *ctx, const at_radio_piece *pieces, size_t count)
     }
     if (b->cut || (b->filter != NULL && !b->filter(b, frame, len, true)))
         return 0;
-    send_message(b->fd, 'F', frame, len);
+    send_to_peer(b, 'F', frame, len);
     return 0;
 }
 
 static void near_message(bench *b, const uint8_t *message, size_t len)
 {
     if (message[0] == 'F') {
-        if (!b->cut && (b->filter == NULL || b->filter(b, message + 1, len - 1, false)))
+            if (!b->cut && (b->filter == NULL || b->filter(b, message + 1, len - 1, false)))
             queue_frame(b, message + 1, len - 1);
     } else if (message[0] == 'A') {
-        assert_true(len < sizeof b->answer);
-        assert_false(b->answered); /* one at a time */
-        memcpy(b->answer, message + 1, len - 1);
-        b->answer[len - 2] = '\0'; /* without the line's end */
-        b->answered = true;
+        assert_true(b->answers_len + len < sizeof b->answers);
+        memcpy(b->answers + b->answers_len, message + 1, len - 1);
+        b->answers_len += len - 1;
     }
 }
 
@@ -251,7 +262,7 @@ static uint64_t step_peer(bench *b)
 {
     uint8_t message[24000];
 
-    send_message(b->fd, 'T', &b->now_us, sizeof b->now_us);
+    send_to_peer(b, 'T', NULL, 0);
     for (;;) {
         ssize_t len = recv(b->fd, message, sizeof message, 0);
         uint64_t deadline_us;
@@ -275,7 +286,7 @@ static void near_wait(void *ctx, uint64_t deadline_us)
     if (deliver_frames(b) || deadline_us <= b->now_us)
         return;
     peer_us = step_peer(b);
-    if (b->in_count > 0 || (b->answered && b->awaiting))
+    if (b->in_count > 0 || (b->answers_len > 0 && b->awaiting))
         return;
     if (deadline_us == AT_WAIT_FOREVER && peer_us == AT_WAIT_FOREVER)
         fail_msg("nobody waits for anything; last answer %s", b->answer);
@@ -420,22 +431,28 @@ void bench_tell(bench *b, const char *line)
 {
     char text[24000];
 
-    send_message(b->fd, 'C', text, (size_t)snprintf(text, sizeof text, "%s\n", line));
+    send_to_peer(b, 'C', text, (size_t)snprintf(text, sizeof text, "%s\n", line));
 }
 
 const char *bench_answer(bench *b)
 {
     uint64_t limit = b->now_us + HOUR_US;
+    size_t len;
 
     b->awaiting = true;
-    while (!b->answered) {
+    while (b->answers_len == 0) {
         if (b->now_us > limit)
             fail_msg("the peer does not answer");
         at_loop_turn(&b->loop);
-        if (!b->answered && b->loop.first_task == NULL && b->in_count == 0)
+        if (b->answers_len == 0 && b->loop.first_task == NULL && b->in_count == 0)
             (void)step_peer(b);
     }
-    b->answered = b->awaiting = false;
+    b->awaiting = false;
+    len = (size_t)((char *)memchr(b->answers, '\n', b->answers_len) - b->answers);
+    memcpy(b->answer, b->answers, len);
+    b->answer[len] = '\0';
+    b->answers_len -= len + 1;
+    memmove(b->answers, b->answers + len + 1, b->answers_len);
     return b->answer;
 }
 

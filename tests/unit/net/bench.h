@@ -50,8 +50,10 @@ struct bench {
     bench_event events[BENCH_EVENTS];
     unsigned event_count;
     unsigned net_events[4];
-    char answer[512]; /* of the peer */
-    bool answered, awaiting;
+    char answers[4096]; /* of the peer, lines not yet looked at */
+    size_t answers_len;
+    char answer[512]; /* the last one looked at */
+    bool awaiting;
     /* values at the start of the test */
     size_t heap_used;
     uint32_t heap_blocks, timers;
