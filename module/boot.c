@@ -180,8 +180,17 @@ static at_module *failed(const at_module *m, const char *what)
     return NULL;
 }
 
+/* The module's name in AT+GMR (guide 6.15). */
+static const char *bin_name_of(uint8_t builds)
+{
+    if (builds == AT_IN_2MB)
+        return "ESP32C2-2MB";
+    return builds == AT_IN_BLE ? "ESP32C2-BLE-2MB" : "ESP32C2-4MB";
+}
+
 static void prepare_app(at_module *m)
 {
+    m->app.bin_name = bin_name_of(m->config.builds);
     m->app.loop = m->config.loop;
     m->app.heap = &m->heap;
     m->app.log = &m->log;
