@@ -87,7 +87,7 @@ struct at_session {
 };
 
 /* session.c */
-void at_session_pump(at_session *s); /* does all that can be done now; may run a handler */
+void at_session_pump(at_session *s);      /* does all that can be done now; may run a handler */
 void at_session_pump_soon(at_session *s); /* the same, after the caller has returned */
 void at_session_set_mode(at_session *s, at_mode mode);
 void at_session_force_restart(at_session *s);
