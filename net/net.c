@@ -39,6 +39,7 @@
 
 #define PIECES_MAX        12
 #define ETHERNET_HEADER   14u
+#define FRAME_MIN       60u /* as on a wire: lwIP reads fixed headers before it looks at lengths */
 #define MTU               1500u
 #define DHCP_RETRY_US     1000000u
 #define ARP_UNANSWERED_US 10000000u
@@ -160,12 +161,13 @@ void at_net_input(at_net *net, at_netif_id id, const uint8_t *frame, size_t len)
     if (frame[12] == 0x86 && frame[13] == 0xDD)
         return; /* IPv6 is not switched on */
     net_enter(net);
-    p = pbuf_alloc(PBUF_RAW, (u16_t)len, PBUF_RAM);
+    p = pbuf_alloc(PBUF_RAW, (u16_t)AT_MAX(len, FRAME_MIN), PBUF_RAM);
     if (p == NULL) {
         at_log(net->log, AT_LOG_WARN, "net", "a frame of %zu bytes was lost: out of memory", len);
         return;
     }
     memcpy(p->payload, frame, len);
+    memset((uint8_t *)p->payload + len, 0, p->len - len);
     if (interface->lwip.input(p, &interface->lwip) != ERR_OK)
         pbuf_free(p);
 }
