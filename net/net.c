@@ -39,7 +39,7 @@
 
 #define PIECES_MAX        12
 #define ETHERNET_HEADER   14u
-#define FRAME_MIN       60u /* as on a wire: lwIP reads fixed headers before it looks at lengths */
+#define FRAME_MIN         60u /* as on a wire: lwIP reads fixed headers before it looks at lengths */
 #define MTU               1500u
 #define DHCP_RETRY_US     1000000u
 #define ARP_UNANSWERED_US 10000000u

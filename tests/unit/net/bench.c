@@ -230,7 +230,7 @@ static int near_send(void *ctx, const at_radio_piece *pieces, size_t count)
 static void near_message(bench *b, const uint8_t *message, size_t len)
 {
     if (message[0] == 'F') {
-            if (!b->cut && (b->filter == NULL || b->filter(b, message + 1, len - 1, false)))
+        if (!b->cut && (b->filter == NULL || b->filter(b, message + 1, len - 1, false)))
             queue_frame(b, message + 1, len - 1);
     } else if (message[0] == 'A') {
         assert_true(b->answers_len + len < sizeof b->answers);
@@ -349,10 +349,10 @@ static bench *create(void)
     return b;
 }
 
-int bench_group_setup_bare(void **state)
+static int set_up_module(void **state, uint32_t window)
 {
     bench *b = create();
-    at_net_config config = { &b->loop, &b->heap, &b->log, AT_TCP_WINDOW, on_net, b };
+    at_net_config config = { &b->loop, &b->heap, &b->log, window, on_net, b };
     at_links_config links = { NULL, &b->loop, &b->heap, &b->log, on_link, b };
 
     b->net = at_net_create(&config);
@@ -366,13 +366,18 @@ int bench_group_setup_bare(void **state)
     return 0;
 }
 
-int bench_group_setup(void **state)
+int bench_group_setup_bare(void **state)
+{
+    return set_up_module(state, AT_TCP_WINDOW);
+}
+
+static int set_up_both(void **state, uint32_t window)
 {
     at_ip_config config = { at_addr_v4(192, 168, 3, 112), at_addr_v4(192, 168, 3, 102),
                             at_addr_v4(255, 255, 255, 0) };
     bench *b;
 
-    bench_group_setup_bare(state);
+    set_up_module(state, window);
     b = *state;
     bench_peer(b, "address 192.168.3.102/24");
     at_net_use_static(b->net, AT_NETIF_STA, &config);
@@ -380,6 +385,16 @@ int bench_group_setup(void **state)
     bench_run_ms(b, 20000);
     assert_int_equal(b->net_events[AT_NET_GOT_IP], 1);
     return 0;
+}
+
+int bench_group_setup(void **state)
+{
+    return set_up_both(state, AT_TCP_WINDOW);
+}
+
+int bench_group_setup_wide(void **state)
+{
+    return set_up_both(state, 64240);
 }
 
 int bench_group_teardown(void **state)

@@ -32,9 +32,11 @@ static void answer_udp(bench *b, const at_udp *to, const at_ipv4 *ip, uint32_t t
                        const uint8_t mac[6], const uint8_t *data, size_t len)
 {
     uint8_t frame[1514];
-    at_udp udp = { .from_port = to->to_port, .to_port = to->from_port, .data = data,
-                   .data_len = len };
-    at_ipv4 header = { .from = ip->to == AT_IPV4_BROADCAST ? GATEWAY : ip->to, .to = target,
+    at_udp udp = {
+        .from_port = to->to_port, .to_port = to->from_port, .data = data, .data_len = len
+    };
+    at_ipv4 header = { .from = ip->to == AT_IPV4_BROADCAST ? GATEWAY : ip->to,
+                       .to = target,
                        .ttl = 64 };
     size_t packet;
 
@@ -104,8 +106,8 @@ static bool gateway_filter(bench *b, const uint8_t *frame, size_t len, bool outg
         return true;
     if (ether.type == AT_ETHERTYPE_ARP)
         answer_arp(b, &ether);
-    if (ether.type != AT_ETHERTYPE_IPV4 ||
-        !at_ipv4_parse(&ip, ether.payload, ether.payload_len) || !at_udp_parse(&udp, &ip))
+    if (ether.type != AT_ETHERTYPE_IPV4 || !at_ipv4_parse(&ip, ether.payload, ether.payload_len) ||
+        !at_udp_parse(&udp, &ip))
         return true;
     if (udp.to_port == AT_DHCP_SERVER_PORT)
         serve_dhcp(b, g, &ether, &ip, &udp);
@@ -124,8 +126,12 @@ static gateway *gateway_of(bench *b)
 static int group_setup(void **state)
 {
     static gateway g;
-    at_dhcps_config config = { .server = GATEWAY, .first = 0xC0A80370, .last = 0xC0A8037F,
-                               .netmask = 0xFFFFFF00, .router = GATEWAY, .dns = GATEWAY,
+    at_dhcps_config config = { .server = GATEWAY,
+                               .first = 0xC0A80370,
+                               .last = 0xC0A8037F,
+                               .netmask = 0xFFFFFF00,
+                               .router = GATEWAY,
+                               .dns = GATEWAY,
                                .lease_s = 7200 };
     bench *b;
 
@@ -213,6 +219,19 @@ static void dhcp_waits_for_a_server(void **state)
     assert_int_equal(b->net_events[AT_NET_GOT_IP], 1);
 }
 
+static void dhcp_survives_failing_allocations(void **state)
+{
+    bench *b = *state;
+
+    for (unsigned n = 1; n <= 25; n++) {
+        at_net_link(b->net, AT_NETIF_STA, false);
+        b->heap.fail_at = b->heap.calls + n;
+        at_net_link(b->net, AT_NETIF_STA, true);
+        bench_run_ms(b, 30000);
+        check_ip(b, 0x70);
+    }
+}
+
 static void a_lease_is_renewed_and_can_end(void **state)
 {
     bench *b = *state;
@@ -252,8 +271,7 @@ static void a_static_address_replaces_dhcp(void **state)
 static void dns_servers_follow_the_guide(void **state)
 {
     bench *b = *state;
-    at_addr servers[AT_DNS_SERVERS], manual[2] = { at_addr_v4(9, 9, 9, 9),
-                                                   at_addr_v4(1, 1, 1, 1) };
+    at_addr servers[AT_DNS_SERVERS], manual[2] = { at_addr_v4(9, 9, 9, 9), at_addr_v4(1, 1, 1, 1) };
 
     assert_int_equal(at_net_dns(b->net, servers), 1);
     assert_int_equal(servers[0].bytes[3], 1);
@@ -358,8 +376,8 @@ static void a_cancelled_query_is_silent(void **state)
     outcome o = { 0 };
     at_resolve *query;
 
-    assert_int_equal(at_resolve_start(b->net, "host2.example", AT_RESOLVE_V4, 0, on_name, &o, &query),
-                     AT_OK);
+    assert_int_equal(
+        at_resolve_start(b->net, "host2.example", AT_RESOLVE_V4, 0, on_name, &o, &query), AT_OK);
     at_resolve_cancel(query);
     at_resolve_cancel(NULL);
     bench_run_ms(b, 100000);
@@ -503,6 +521,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(dhcp_gives_an_address),
         TEST(dhcp_waits_for_a_server),
+        TEST(dhcp_survives_failing_allocations),
         TEST(a_lease_is_renewed_and_can_end),
         TEST(a_static_address_replaces_dhcp),
         TEST(dns_servers_follow_the_guide),

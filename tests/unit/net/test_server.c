@@ -7,8 +7,11 @@
 
 static at_listen_params listen_on(uint16_t port, uint8_t max_clients, uint16_t timeout_s)
 {
-    return (at_listen_params){ .type = AT_LINK_TCP, .port = port, .max_clients = max_clients,
-                               .timeout_s = timeout_s, .options = { .linger_s = -1 } };
+    return (at_listen_params){ .type = AT_LINK_TCP,
+                               .port = port,
+                               .max_clients = max_clients,
+                               .timeout_s = timeout_s,
+                               .options = { .linger_s = -1 } };
 }
 
 static void start(bench *b, uint8_t max_clients, uint16_t timeout_s)
