@@ -341,6 +341,7 @@ static bool set_up(lx_bench *b, char *why, size_t room)
 static void take_down(lx_bench *b)
 {
     lx_chip_close(b->chip);
+    b->chip = NULL;
     if (b->command > 0)
         kill(b->command, SIGTERM);
     lx_ctl_event(b->ctl, "exit", "\"reason\":\"quit\"");
@@ -391,5 +392,6 @@ int lx_bench_run(const lx_options *options)
     status = b->exit_status;
     if (status != 0 && options->command != NULL && options->log_file == NULL)
         show_log(b);
-    return status; /* b stays: the loop's hooks point into it, and the process is about to end */
+    free(b);
+    return status;
 }

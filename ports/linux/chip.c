@@ -326,6 +326,8 @@ void lx_chip_close(lx_chip *chip)
             continue;
     }
     release(chip);
+    lx_frames_free(&chip->frames);
+    free(chip);
 }
 
 lx_power lx_chip_state(const lx_chip *chip)

@@ -232,7 +232,7 @@ bool lx_frames_idle(const lx_frames *f)
 at_err lx_frames_init(lx_frames *f, at_loop *loop, lx_poller *poller,
                       void (*on_frame)(void *owner, uint8_t *frame, size_t len), void *owner)
 {
-    *f = (lx_frames){ .poller = poller, .on_frame = on_frame, .owner = owner };
+    *f = (lx_frames){ .loop = loop, .poller = poller, .on_frame = on_frame, .owner = owner };
     f->in = malloc(BATCH * AT_RADIO_FRAME_MAX);
     f->out = malloc(OUT_START);
     if (f->in == NULL || f->out == NULL) {
@@ -266,4 +266,18 @@ void lx_frames_close(lx_frames *f)
     f->source.fd = -1;
     f->head = f->tail = 0;
     f->opened++;
+}
+
+void lx_frames_free(lx_frames *f)
+{
+    at_prepare **link = &f->loop->prepare;
+
+    lx_frames_close(f);
+    while (*link != NULL && *link != &f->prepare)
+        link = &(*link)->next;
+    if (*link != NULL)
+        *link = f->prepare.next;
+    free(f->in);
+    free(f->out);
+    f->in = f->out = NULL;
 }

@@ -16,6 +16,7 @@
 
 /* Owned by the caller; the counters are for reading. */
 typedef struct lx_frames {
+    at_loop *loop;
     lx_poller *poller;
     lx_source source;
     at_prepare prepare;
@@ -34,7 +35,7 @@ typedef struct lx_frames {
 /* Makes a connected pair with large buffers; 0, or -1 with errno. Both ends close on exec. */
 int lx_frames_pair(int fds[2]);
 
-/* Hooks into the loop for good: the structure must outlive it. AT_ERR_NOMEM. */
+/* AT_ERR_NOMEM. */
 at_err lx_frames_init(lx_frames *f, at_loop *loop, lx_poller *poller,
                       void (*on_frame)(void *owner, uint8_t *frame, size_t len), void *owner);
 /* Takes fd over. Frames that waited for an earlier end are dropped with it. AT_ERR_NOMEM: the poller is
@@ -42,6 +43,9 @@ at_err lx_frames_init(lx_frames *f, at_loop *loop, lx_poller *poller,
 at_err lx_frames_open(lx_frames *f, int fd);
 /* Closes; allowed when not open. Frames not sent yet are dropped. */
 void lx_frames_close(lx_frames *f);
+
+/* Closes, and gives back what init took. Not from inside on_frame. */
+void lx_frames_free(lx_frames *f);
 
 /* Queues one frame; it leaves before the loop waits next. AT_ERR_INVALID: empty or longer than
  * AT_RADIO_FRAME_MAX; AT_ERR_AGAIN: LX_FRAMES_QUEUE bytes wait already (counted in refused);

@@ -141,6 +141,7 @@ static int teardown(void **state)
     f->connector->ops->close(f->connector);
     at_flashfile_close(f->flash);
     close(f->host);
+    free(f);
     return 0;
 }
 

@@ -95,12 +95,9 @@ static int teardown(void **state)
 {
     fixture *f = *state;
 
-    lx_frames_close(&f->a);
-    lx_frames_close(&f->b);
-    free(f->a.in);
-    free(f->a.out);
-    free(f->b.in);
-    free(f->b.out);
+    lx_frames_free(&f->a);
+    lx_frames_free(&f->b);
+    assert_null(f->loop.prepare);
     free(f);
     return 0;
 }

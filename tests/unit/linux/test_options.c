@@ -11,14 +11,13 @@
 
 static lx_options o;
 static char error[512];
+static char *argv[32]; /* the options point into it */
 
 #define PARSE(...) \
     parse((char *[]){ __VA_ARGS__ }, (int)(sizeof((char *[]){ __VA_ARGS__ }) / sizeof(char *)))
 
 static bool parse(char **words, int count)
 {
-    char *argv[32];
-
     assert_true(count < 32);
     memcpy(argv, words, (size_t)count * sizeof *words);
     argv[count] = NULL;
