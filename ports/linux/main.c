@@ -1,7 +1,6 @@
 /* attache: the program. Finds the command in the first word, run being the default. */
 #include <errno.h>
 #include <fcntl.h>
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,7 +157,6 @@ int main(int argc, char **argv)
         { "commands", commands }, { "version", version },
     };
 
-    setlocale(LC_CTYPE, "");
     if (argc > 1 && wants_help(argc - 1, argv + 1))
         return help();
     if (argc > 1 && strcmp(argv[1], "--version") == 0)
