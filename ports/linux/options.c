@@ -156,7 +156,7 @@ static bool take_log_file(const taker *t)
 
 static bool take_heap(const taker *t)
 {
-    uint64_t number;
+    uint64_t number = 0;
 
     if (!take_number(t, 32768, 1u << 30, "bytes", &number))
         return false;
@@ -166,7 +166,7 @@ static bool take_heap(const taker *t)
 
 static bool take_window(const taker *t)
 {
-    uint64_t number;
+    uint64_t number = 0;
 
     if (!take_number(t, 2 * AT_TCP_MSS, 65535, "bytes", &number))
         return false;
@@ -176,7 +176,7 @@ static bool take_window(const taker *t)
 
 static bool take_guard(const taker *t)
 {
-    uint64_t number;
+    uint64_t number = 0;
 
     if (!take_number(t, 1, 10000, "milliseconds", &number))
         return false;
@@ -186,7 +186,7 @@ static bool take_guard(const taker *t)
 
 static bool take_data_timeout(const taker *t)
 {
-    uint64_t number;
+    uint64_t number = 0;
 
     if (!take_number(t, 0, 86400000, "milliseconds", &number))
         return false;

@@ -3,7 +3,8 @@
  * Each direction has a moment until which its wire is busy. A read or write may carry as many bytes as
  * fit until SLACK after now, and moves the moment on by their time. The slack lets bytes travel in small
  * groups as they do through a UART's FIFO, instead of one timer per byte. When nothing fits, the
- * direction is held: the port below is not asked for it until the timer says so.
+ * direction is held: the port below is not asked for it until half the slack is used up, so that the
+ * wire never runs idle.
  */
 #include "ports/linux/pace.h"
 
@@ -32,7 +33,7 @@ static void release(void *arg)
 static void hold(lx_pace *p, bool *held, uint64_t free_ns)
 {
     *held = true;
-    at_timer_at(p->loop, &p->timer, (free_ns + p->byte_ns) / 1000u);
+    at_timer_at(p->loop, &p->timer, (free_ns - SLACK_NS / 2) / 1000u + 1u);
     ask_inner(p);
 }
 

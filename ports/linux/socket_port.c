@@ -243,7 +243,7 @@ static int bind_to(const char *host, const char *port, char *why, size_t room)
 
 static void describe(socket_port *p, const char *host)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
     socklen_t len = sizeof address;
     unsigned port = 0;
 
