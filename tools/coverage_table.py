@@ -103,17 +103,17 @@ def command_of(text):
 
 
 def outcomes(scenario):
-    """(line, name, form, code, ok) of each command line: code None without one, ok None without a result; and the
+    """(line, name, form, code, ok) of each command line: code None without one; and the
     (name, form) of those that failed after a first OK (a prompt, then ERROR or SEND FAIL)."""
-    command, code, found, late = None, None, [], set()
+    command, before, code, found, late = None, None, None, [], set()
     for number, line in scenario.steps:
         if line.startswith("> "):
-            if command:
-                found.append((*command, code, None))
-            command, code = None, None
+            before, command, code = command, None, None
             parsed = command_of(line[2:])
             if parsed:
                 command = (number, *parsed)
+        elif line == "< busy p...":
+            command, before, code = before, None, None  # refused: the earlier command goes on
         elif command and line.startswith("< ERR CODE:0x"):
             code = int(line[13:], 16)
         elif line in ("< ERROR", "< SEND FAIL") and not command and found:
@@ -121,8 +121,6 @@ def outcomes(scenario):
         elif command and line in ("< OK", "< ERROR", "< SEND OK", "<| >", "<| OK\\r\\n\\r\\n>"):
             found.append((*command, code, line != "< ERROR"))
             command, code = None, None
-    if command:
-        found.append((*command, code, None))
     return found, late
 
 
@@ -134,7 +132,7 @@ def cells_of(scenario, problems):
     for line, name, form, code, ok in results:
         if ok:
             proved.setdefault((name, form, "ok"), line)
-        elif ok is False:
+        else:
             refused.add((name, form, None if code is None else code >> 16 & 0xFF))
             kind = CODE_KINDS.get(code >> 16 & 0xFF) if code is not None else None
             if kind:

@@ -1,7 +1,7 @@
 /* What every scenario has to satisfy without saying so, and the injection of restarts.
  *
  * After its last step a scenario has read everything, its peers have answered everything, and the
- * module answers AT. "leaves: nothing" adds that heap blocks, timers and control blocks are back at
+ * module answers AT. Every ERROR had its reason on the log, and passwords are not there. "leaves: nothing" adds that heap blocks, timers and control blocks are back at
  * their value after boot or at `! mark`; TIME_WAIT and the like may take their time, which is virtual.
  *
  * A restart can be forced at any wait of any command (WIRE 1): with option --inject-restart the bench
@@ -68,6 +68,20 @@ static void check_alive(play *p)
     play_fail(p, "AT is not answered with OK after the scenario");
 }
 
+/* Every ERROR has a reason on the log, and no secret of a page is there. */
+static void check_log(play *p)
+{
+    static const char *const secrets[] = { "1234567890", "secret88", "0000000000" };
+
+    if (p->errors > bench_warnings(p->b))
+        play_fail(p, "%u ERROR answers, but only %u warnings in the log", p->errors,
+                  bench_warnings(p->b));
+    for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+        if (bench_log_has(p->b, secrets[i]))
+            play_fail(p, "a password is in the log");
+    }
+}
+
 static void leave_data_mode(play *p)
 {
     bench_pass(p->b, 1000000);
@@ -104,6 +118,7 @@ void after_scenario(play *p)
     const bytes *output = bench_output(p->b);
 
     play_settle(p);
+    check_log(p);
     if (!p->failed && output->len > 0)
         play_fail(p, "output that no line expects");
     if (!p->failed && p->pending_count > 0) {
@@ -132,12 +147,17 @@ static bool command_runs(const play *p)
            !stats->idle && !stats->blocked && !has(bench_output(p->b), "\n>", &end);
 }
 
+bool is_own_step(const play *p)
+{
+    return p->step != NULL && strcmp(p->step->file, p->scenario->file) == 0;
+}
+
 void maybe_restart(void *owner)
 {
     play *p = owner;
 
     if (p->options->inject == 0 || p->injected || p->step_points == POINTS_PER_STEP ||
-        !command_runs(p))
+        !is_own_step(p) || !command_runs(p))
         return;
     p->step_points++;
     if (++p->points != p->options->inject)
@@ -158,4 +178,27 @@ bool restart_forced(play *p)
     if (!p->failed && !wait_for_only(p, "\r\nOK\r\n", "ERROR", 1000000))
         play_fail(p, "AT is not answered with OK after a forced restart");
     return true;
+}
+
+bool power_failed(const play *p)
+{
+    return p->options->cut > 0 && bench_lost_power(p->b);
+}
+
+void power_returns(play *p)
+{
+    char error[100];
+
+    if (!power_failed(p) || p->failed)
+        return;
+    p->injected = true;
+    drop_output(p);
+    bench_control(p->b, "power on", error, sizeof(error));
+    if (!wait_for_only(p, "\r\nready\r\n", NULL, 5000000)) {
+        play_fail(p, "not ready after a power cut");
+        return;
+    }
+    bench_send(p->b, "AT\r\n", 4);
+    if (!wait_for_only(p, "\r\nOK\r\n", "ERROR", 1000000))
+        play_fail(p, "AT is not answered with OK after a power cut");
 }

@@ -202,6 +202,7 @@ static void chip_ended(bench *b, int status)
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == CHIP_LOST_POWER) {
         b->powered = false;
+        b->lost_power = true;
         return;
     }
     if (WIFSIGNALED(status))
@@ -443,6 +444,7 @@ void bench_power(bench *b, bool on)
         reap(&b->chip, true);
     if (on && !b->powered)
         b->boot_at_us = b->now_us;
+    b->lost_power = false;
     b->powered = on;
     collect(&b->chip.lane->from_port, &b->chip.output);
 }
@@ -511,6 +513,16 @@ bytes *bench_output(bench *b)
     return &b->chip.output;
 }
 
+void bench_cut_flash(bench *b, unsigned count)
+{
+    at_flashfile_cut_after(b->flash, count, (uint32_t)b->seed, chip_power_cut, NULL);
+}
+
+bool bench_lost_power(const bench *b)
+{
+    return b->lost_power;
+}
+
 bool bench_has_power(const bench *b)
 {
     return b->powered;
@@ -529,6 +541,21 @@ uint32_t bench_warnings(const bench *b)
 uint32_t bench_boots(const bench *b)
 {
     return b->chip.boots;
+}
+
+bool bench_log_has(const bench *b, const char *text)
+{
+    at_ring *log = &b->chip.lane->log;
+    size_t used = at_ring_used(log);
+    char *copy = malloc(used + 1);
+    bool found = false;
+
+    if (copy != NULL) {
+        at_ring_peek(log, 0, copy, used);
+        found = memmem(copy, used, text, strlen(text)) != NULL;
+    }
+    free(copy);
+    return found;
 }
 
 void bench_print_log(const bench *b, FILE *to, size_t most)

@@ -45,6 +45,9 @@ void bench_pass(bench *b, uint64_t us);
 /* Control verbs (README.md, block fault). False: error says what is wrong with the line. */
 bool bench_control(bench *b, const char *line, char *error, size_t room);
 bool bench_has_power(const bench *b);
+/* Power fails in the count-th flash operation from now. */
+void bench_cut_flash(bench *b, unsigned count);
+bool bench_lost_power(const bench *b);         /* that happened since power was last on */
 const lane_stats *bench_stats(const bench *b); /* of the running chip */
 uint32_t bench_warnings(const bench *b);
 uint32_t bench_boots(const bench *b);
@@ -54,6 +57,8 @@ process *bench_peer(bench *b, const char *name, const char *ap, char *error, siz
 void bench_peer_write(process *peer, const void *data, size_t len);
 bytes *bench_peer_output(process *peer);
 
+/* True when the log of the bench holds this text. */
+bool bench_log_has(const bench *b, const char *text);
 /* The last lines of the log of chip and air. */
 void bench_print_log(const bench *b, FILE *to, size_t most);
 

@@ -27,7 +27,7 @@ struct process {
 struct bench {
     uint64_t seed, now_us, boot_at_us;
     size_t chunk;
-    bool powered, host_stopped;
+    bool powered, host_stopped, lost_power;
     char broken[256];
     at_clock clock; /* of the air's loop */
     at_waiter waiter;

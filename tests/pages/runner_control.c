@@ -4,7 +4,6 @@
 
 #include "core/bytes.h"
 #include "tests/pages/runner_bench_priv.h"
-#include "tests/pages/runner_chip.h"
 
 #define WORDS_MAX 6
 
@@ -82,7 +81,7 @@ static bool flash_cut(bench *b, char **words)
 
     if (!number(words[2], &count) || count < 0)
         return false;
-    at_flashfile_cut_after(b->flash, (uint64_t)count, (uint32_t)b->seed, chip_power_cut, NULL);
+    bench_cut_flash(b, (unsigned)count);
     return true;
 }
 

@@ -4,8 +4,8 @@
  * runner) takes down one page, and so that pages run in parallel. A page's report goes to a temporary
  * file and is printed when the page is done, in page order.
  *
- * A scenario is played once per chunk size and then, as often as it has waits, with a restart forced at
- * each of them. It counts once: passed when every replay passed. After the first failed replay the
+ * A scenario is played once per chunk size, then with a restart forced at each of its waits, then with
+ * the power cut in each of its flash operations. It counts once: passed when every replay passed. After the first failed replay the
  * next scenario begins.
  */
 #include <dirent.h>
@@ -23,13 +23,12 @@
 #include "tests/pages/runner_page.h"
 #include "tests/pages/runner_play.h"
 
-#define FILES_MAX 1000
-#define INJECT_MAX \
-    500u /* restarts per scenario; more means that the points are not counted right */
+#define FILES_MAX     1000
+#define OCCASIONS_MAX 500u /* per scenario; more means that they are not counted right */
 
 typedef struct options {
     uint64_t seed;
-    bool all_chunks, inject, verbose;
+    bool chunks, all_chunks, inject, cuts, verbose;
     size_t chunk;
     long jobs;
     const char *openings;
@@ -96,17 +95,21 @@ static bool replay_chunks(const scenario *s, const options *o, FILE *to, tally *
     return true;
 }
 
-static bool replay_restarts(const scenario *s, const options *o, FILE *to, tally *t)
+/* Replays with the k-th occasion of a disturbance taken, k = 1, 2 ..., until there is no k-th. */
+static bool replay_disturbed(const scenario *s, const options *o, bool cut, FILE *to, tally *t)
 {
-    for (unsigned k = 1; k <= INJECT_MAX; k++) {
-        const play_options how = {
-            .seed = o->seed, .chunk = CHUNK_WHOLE, .inject = k, .verbose = o->verbose
-        };
+    for (unsigned k = 1; k <= OCCASIONS_MAX; k++) {
+        const play_options how = { .seed = o->seed,
+                                   .chunk = CHUNK_WHOLE,
+                                   .inject = cut ? 0 : k,
+                                   .cut = cut ? k : 0,
+                                   .verbose = o->verbose };
         play_result result = replay(s, &how, to);
 
         t->replays++;
         if (!result.passed) {
-            fprintf(to, "    (with a restart forced at wait %u)\n", k);
+            fprintf(to, "    (with %s %u)\n",
+                    cut ? "a power cut in flash operation" : "a restart forced at wait", k);
             return false;
         }
         if (!result.injected)
@@ -133,10 +136,12 @@ static void play_page(const page *p, const options *o, FILE *to, tally *t)
 
         if (!wanted(s, o))
             continue;
-        if (o->all_chunks || !o->inject)
+        if (o->chunks)
             passed = replay_chunks(s, o, to, t);
         if (passed && o->inject && !s->no_restart && s->must_fail == NULL)
-            passed = replay_restarts(s, o, to, t);
+            passed = replay_disturbed(s, o, false, to, t);
+        if (passed && o->cuts && !s->no_restart && s->must_fail == NULL)
+            passed = replay_disturbed(s, o, true, to, t);
         if (passed)
             t->passed++;
         else
@@ -295,6 +300,7 @@ _Noreturn static void usage(const char *why)
             "usage: page-runner [options] FILES-OR-FOLDERS...\n"
             "  --chunk N|whole|random   only this split of what the host sends, no restarts\n"
             "  --inject-restart         only forced restarts\n"
+            "  --power-cuts             only power cuts in flash operations\n"
             "  --seed N                 of everything random (1)\n"
             "  --page REGEX             only scenarios whose FILE:LINE: TITLE matches\n"
             "  --jobs N                 pages at the same time (one per processor)\n"
@@ -321,20 +327,23 @@ static size_t parse_chunk(const char *text)
 
 static void parse_options(int argc, char **argv, options *o)
 {
-    static const struct option names[] = {
-        { "chunk", required_argument, NULL, 'c' },    { "seed", required_argument, NULL, 's' },
-        { "page", required_argument, NULL, 'p' },     { "jobs", required_argument, NULL, 'j' },
-        { "inject-restart", no_argument, NULL, 'i' }, { "openings", required_argument, NULL, 'o' },
-        { "verbose", no_argument, NULL, 'v' },        { NULL, 0, NULL, 0 }
-    };
-    bool chosen_chunk = false, chosen_inject = false;
+    static const struct option names[] = { { "chunk", required_argument, NULL, 'c' },
+                                           { "seed", required_argument, NULL, 's' },
+                                           { "page", required_argument, NULL, 'p' },
+                                           { "jobs", required_argument, NULL, 'j' },
+                                           { "inject-restart", no_argument, NULL, 'i' },
+                                           { "power-cuts", no_argument, NULL, 'u' },
+                                           { "openings", required_argument, NULL, 'o' },
+                                           { "verbose", no_argument, NULL, 'v' },
+                                           { NULL, 0, NULL, 0 } };
+    bool chosen = false;
     int option;
 
     while ((option = getopt_long(argc, argv, "v", names, NULL)) != -1) {
         switch (option) {
         case 'c':
             o->chunk = parse_chunk(optarg);
-            chosen_chunk = true;
+            o->chunks = chosen = true;
             break;
         case 's': o->seed = strtoull(optarg, NULL, 0); break;
         case 'p':
@@ -343,14 +352,15 @@ static void parse_options(int argc, char **argv, options *o)
             o->has_filter = true;
             break;
         case 'j': o->jobs = strtol(optarg, NULL, 10); break;
-        case 'i': chosen_inject = true; break;
+        case 'i': o->inject = chosen = true; break;
+        case 'u': o->cuts = chosen = true; break;
         case 'o': o->openings = optarg; break;
         case 'v': o->verbose = true; break;
         default: usage("unknown option");
         }
     }
-    o->all_chunks = !chosen_chunk && !chosen_inject;
-    o->inject = chosen_inject || o->all_chunks;
+    if (!chosen)
+        o->chunks = o->all_chunks = o->inject = o->cuts = true;
     if (o->jobs < 1)
         o->jobs = 1;
 }

@@ -42,6 +42,8 @@ static void print_origin(play *p)
     print_chunk(p->report, o->chunk);
     if (o->inject > 0)
         fprintf(p->report, " --inject-restart");
+    if (o->cut > 0)
+        fprintf(p->report, " --power-cuts");
     fprintf(p->report, " --page ':%d:' %s\n", p->scenario->line, p->scenario->file);
 }
 
@@ -95,7 +97,7 @@ static void run_until(play *p, wait_over *over, const step *s)
 
     for (;;) {
         play_settle(p);
-        if (p->failed || p->injected || over(p, s) || p->failed)
+        if (p->failed || p->injected || power_failed(p) || over(p, s) || p->failed)
             return;
         if (!bench_advance(p->b, limit)) {
             play_fail(p, "nothing more will happen");
@@ -126,6 +128,7 @@ static bool expect_over(play *p, const step *s)
         watch_prompt(p, data, used);
         bytes_drop(output, used);
         p->repeats++;
+        p->errors += s->len == 7 && memcmp(s->data, "ERROR\r\n", 7) == 0;
         return !s->repeated || expect_over(p, s);
     case MATCH_NO:
         if (s->repeated && p->repeats > 0)
@@ -211,6 +214,10 @@ static void play_step(play *p, const step *s)
     char error[200];
 
     p->step = s;
+    if (p->options->cut > 0 && !p->armed && is_own_step(p)) {
+        p->armed = true;
+        bench_cut_flash(p->b, p->options->cut);
+    }
     p->step_points = 0;
     p->repeats = 0;
     switch (s->kind) {
@@ -265,6 +272,7 @@ play_result play_scenario(const scenario *s, const play_options *options, FILE *
     for (const step *next = s->first; next != NULL && !p.failed && !p.injected; next = next->next) {
         play_step(&p, next);
         restart_forced(&p);
+        power_returns(&p);
     }
     p.step = NULL;
     if (!p.failed && !p.injected)

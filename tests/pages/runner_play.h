@@ -12,12 +12,13 @@ typedef struct play_options {
     uint64_t seed;
     size_t chunk;    /* as in bench_open */
     unsigned inject; /* force a restart at the inject-th wait of a running command; 0: never */
+    unsigned cut;    /* power fails in the cut-th flash operation; 0: never */
     bool verbose;    /* the report ends with the whole log, also of a scenario that passed */
 } play_options;
 
 typedef struct play_result {
     bool passed;
-    bool injected; /* there was such a wait */
+    bool injected; /* there was such a wait, or such an operation */
 } play_result;
 
 /* What went wrong is written to report, nothing when the scenario passed. */

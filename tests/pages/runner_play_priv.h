@@ -29,7 +29,9 @@ typedef struct play {
     const step *sent;     /* the last thing the host sent */
     bool prompted;        /* a prompt was taken since */
     uint8_t last_taken;   /* the last byte taken since */
+    bool armed;           /* the power cut of this replay */
     unsigned repeats;     /* of a `<*` line so far */
+    unsigned errors;      /* ERROR answers so far */
     unsigned points;      /* waits of running commands so far, for the injection of restarts */
     unsigned step_points; /* of them in this step */
     bool injected;
@@ -46,9 +48,16 @@ void peers_listen(play *p);        /* takes answers, fails on bad ones */
 
 /* After the last step: nothing unread, the module alive, everything given back. */
 void after_scenario(play *p);
+/* The step is written in the page, not in the openings: disturbed there, they are disturbed in the pages
+ * about their commands, once is enough. */
+bool is_own_step(const play *p);
 /* For bench_on_pause: forces a restart when this is the wait to do so. */
 void maybe_restart(void *owner);
 /* True when a restart was forced: the scenario is over, what had to follow was checked. */
 bool restart_forced(play *p);
+/* True when the power cut of this replay happened. */
+bool power_failed(const play *p);
+/* After it: power on, and the module boots. */
+void power_returns(play *p);
 
 #endif
