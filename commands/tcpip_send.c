@@ -44,9 +44,10 @@ bool at_send_target_of(at_call *call, at_send_target *target)
     at_tcpip *family = at_tcpip_of(call);
     unsigned base = family->mux ? 1 : 0;
     at_link_info info;
-    target->link = &family->link[family->mux ? at_int(call, 0) : 0];
-    target->length = at_int(call, base);
-    target->to_given = false;
+    *target = (at_send_target){
+        .link = &family->link[family->mux ? at_int(call, 0) : 0],
+        .length = at_int(call, base),
+    };
     if (family->passthrough) {
         at_fail(call, AT_SUB_EXEC_FAIL, 0, "with AT+CIPMODE=1 only AT+CIPSEND without parameters");
         return false;
