@@ -1,12 +1,13 @@
 /* UDP endpoints over lwIP's raw API.
  *
- * The pcb is bound but never connected: the part's sockets hear every sender, whatever their peer is,
- * and which peer a link answers is the link's business. A datagram stays in the pbuf it came in, with
- * a small node beside it for its sender and what was read of it. The bytes in the queue are bounded;
- * what does not fit is dropped as it arrives, the older ones stay (guide 3.3.33: "data will be lost").
+ * The pcb is bound but never connected: the part's sockets hear every sender, whatever their peer
+ * is, and which peer a link answers is the link's business. A datagram stays in the pbuf it came
+ * in, with a small node beside it for its sender and what was read of it. The bytes in the queue
+ * are bounded; what does not fit is dropped as it arrives, the older ones stay (guide 3.3.33:
+ * "data will be lost").
  *
- * An endpoint bound to one of our addresses hears groups and broadcasts only when it is bound to all
- * of them, so with a group the address becomes the one to send from.
+ * An endpoint bound to one of our addresses hears groups and broadcasts only when it is bound to
+ * all of them, so with a group the address becomes the one to send from.
  */
 #include "net/net_priv.h"
 

@@ -4,17 +4,18 @@
  *                                      OPEN -> DRAINED -> FREE    ended with data unread
  *                                      OPEN -> LINGERING -> FREE  closed with so_linger > 0
  *
- * Every change goes through link_set_state, which traces it. A link occupies a stream (link_tcp.c) or
- * a datagram endpoint (link_udp.c) below it; the server (link_server.c) gives its clients the lowest
- * free link.
+ * Every change goes through link_set_state, which traces it. A link occupies a stream (link_tcp.c)
+ * or a datagram endpoint (link_udp.c) below it; the server (link_server.c) gives its clients the
+ * lowest free link.
  *
- * Events are told from tasks only, as net/ tells us things from tasks. The owner may do anything with
- * the link inside on_event, also close and open it again: who has more to do after an event compares
- * `life` before.
+ * Events are told from tasks only, as net/ tells us things from tasks. The owner may do anything
+ * with the link inside on_event, also close and open it again: who has more to do after an event
+ * compares `life` before.
  *
- * When the interface loses its address (Wi-Fi went), every link over it ends with AT_ERR_UNREACHABLE,
- * in the order of their numbers, as on the part. link.c watches for that; lwIP aborts the connections
- * of the address as well, which the streams report later, to links that do not listen any more.
+ * When the interface loses its address (Wi-Fi went), every link over it ends with
+ * AT_ERR_UNREACHABLE, in the order of their numbers, as on the part. link.c watches for that; lwIP
+ * aborts the connections of the address as well, which the streams report later, to links that do
+ * not listen any more.
  *
  * Received data of a connection that ended stays readable (DRAINED), which is what lets commands/
  * withhold CLOSED in passive mode (guide 3.3.33). The last read frees the link.

@@ -1,12 +1,12 @@
 /* The one server (guide 3.3.16 to 3.3.19): clients become links.
  *
  * A client takes the lowest free link. When there is none, or max_clients have one already, it is
- * reset and the owner is told (TURNED_AWAY). Its handshake is complete by then, as on the part, whose
- * sockets accept before they look for a link.
+ * reset and the owner is told (TURNED_AWAY). Its handshake is complete by then, as on the part,
+ * whose sockets accept before they look for a link.
  *
  * Idle clients are closed by the server after the time-out. The clock restarts with data in either
- * direction; a timer per link looks at the time of the last data when it fires instead of being moved
- * with every block.
+ * direction; a timer per link looks at the time of the last data when it fires instead of being
+ * moved with every block.
  */
 #include "net/link_priv.h"
 

@@ -1,13 +1,13 @@
 /* Links over a stream: connecting, what the stream reports, closing.
  *
- * Lingering (guide 3.3.39, so_linger > 0): our FIN goes out behind the data, and the link stays until
- * the peer has closed too or the time is over; then the connection is reset, as lwIP's sockets do on
- * the part. What arrives meanwhile is read and forgotten, or the peer's FIN could wait for ever
- * behind a full window.
+ * Lingering (guide 3.3.39, so_linger > 0): our FIN goes out behind the data, and the link stays
+ * until the peer has closed too or the time is over; then the connection is reset, as lwIP's
+ * sockets do on the part. What arrives meanwhile is read and forgotten, or the peer's FIN could
+ * wait for ever behind a full window.
  */
 #include "net/link_priv.h"
 
-/* A stream that failed while its data is unread stays below the DRAINED link until the last read. */
+/* A stream that failed with data unread stays below the DRAINED link until the last read. */
 static void ended(net_link *link, unsigned events)
 {
     at_err error = link->stream->ops->error(link->stream);

@@ -7,8 +7,8 @@
  *   1  those of the first datagram that comes from somebody else, from then on
  *   2  those of the last datagram that came
  *
- * A group address as the remote host makes the endpoint join the group. Datagrams that arrive before
- * the name is resolved wait in the queue.
+ * A group address as the remote host makes the endpoint join the group. Datagrams that arrive
+ * before the name is resolved wait in the queue.
  */
 #include "net/link_priv.h"
 

@@ -1,21 +1,22 @@
 /* The stack of one module: interfaces, addresses, the DHCP client, DNS servers.
  *
- * Model. lwIP runs only from the loop: a frame comes in (at_net_input), a timer fires (timers.c), or
- * an owner calls into net/. Everything lwIP tells us happens inside one of these, so its callbacks
- * only note what they heard and post a task; owners hear of it from the task, when lwIP is not on the
- * stack. Output that was batched during a turn (flushes) goes out in the prepare hook, before the
- * loop waits, followed by frames to our own address.
+ * Model. lwIP runs only from the loop: a frame comes in (at_net_input), a timer fires (timers.c),
+ * or an owner calls into net/. Everything lwIP tells us happens inside one of these, so its
+ * callbacks only note what they heard and post a task; owners hear of it from the task, when lwIP
+ * is not on the stack. Output that was batched during a turn (flushes) goes out in the prepare
+ * hook, before the loop waits, followed by frames to our own address.
  *
  * An interface is added once and then goes up and down with the Wi-Fi link. While down it has no
  * address and is no route. Going down takes DHCP's state, the ARP entries and the address away at
  * once, which makes lwIP abort every TCP connection from that address.
  *
- * Frames out are gathered from the pbuf chain without a copy. Frames in are copied once, into a pbuf
- * of exactly their size, so what waits for a slow reader costs what it holds.
+ * Frames out are gathered from the pbuf chain without a copy. Frames in are copied once, into a
+ * pbuf of exactly their size, so what waits for a slow reader costs what it holds.
  *
- * DNS servers: manual ones win over DHCP's (guide 3.3.37). Automatic means what DHCP told at its last
- * completion; before that the guide's two defaults. lwIP's DHCP client writes its servers straight
- * into the resolver, so the list that counts is put back before each query (net_dns_apply).
+ * DNS servers: manual ones win over DHCP's (guide 3.3.37). Automatic means what DHCP told at its
+ * last completion; before that the guide's two defaults. lwIP's DHCP client writes its servers
+ * straight into the resolver, so the list that counts is put back before each query
+ * (net_dns_apply).
  */
 #include "net/net_priv.h"
 
@@ -39,7 +40,7 @@
 
 #define PIECES_MAX        12
 #define ETHERNET_HEADER   14u
-#define FRAME_MIN         60u /* as on a wire: lwIP reads fixed headers before it looks at lengths */
+#define FRAME_MIN         60u /* bytes: lwIP reads headers before it looks at lengths */
 #define MTU               1500u
 #define DHCP_RETRY_US     1000000u
 #define ARP_UNANSWERED_US 10000000u

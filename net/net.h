@@ -67,7 +67,8 @@ bool at_net_ip6(const at_net *net, at_netif_id id, int index, at_addr *addr);
 void at_net_set_dns(at_net *net, const at_addr *servers, int count);
 int at_net_dns(const at_net *net, at_addr servers[AT_DNS_SERVERS]);
 
-/* Live protocol control blocks, pbufs and lwIP timers: a test compares with the value after boot. */
+/* Live protocol control blocks, pbufs and lwIP timers: a test compares with the value after boot.
+ */
 void at_net_usage(const at_net *net, uint32_t *pcbs, uint32_t *timers);
 
 #endif

@@ -63,7 +63,8 @@ typedef struct net_interface {
     char hostname[AT_HOSTNAME_MAX + 1];
 } net_interface;
 
-/* Told when an interface loses its address, maybe twice, maybe inside lwIP: may only post a task. */
+/* Told when an interface loses its address, maybe twice, maybe inside lwIP: may only post a task.
+ */
 typedef struct net_watch {
     void (*lost)(void *arg, const at_addr *addr);
     void *arg;

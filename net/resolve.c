@@ -1,14 +1,15 @@
 /* Names to addresses: literals are answered here, names by lwIP's resolver.
  *
- * lwIP cannot cancel a query, so the structure of a query lives until lwIP has called back, whatever
- * its owner did: a cancelled or timed-out query just has no `done` any more. While lwIP has queries
- * the DNS timer is kept running (net_timers.dns_users).
+ * lwIP cannot cancel a query, so the structure of a query lives until lwIP has called back,
+ * whatever its owner did: a cancelled or timed-out query just has no `done` any more. While lwIP
+ * has queries the DNS timer is kept running (net_timers.dns_users).
  *
  *     WAITING (lwIP has it)  --answer-->  ANSWERED (task posted)  --task--> freed
  *        | time-out, cancel: done = NULL, freed by the answer
  *
- * lwIP reports a name that does not exist and servers that do not answer in the same way. They differ
- * in when that happens: the first while an answer comes in, the second inside the DNS timer.
+ * lwIP reports a name that does not exist and servers that do not answer in the same way. They
+ * differ in when that happens: the first while an answer comes in, the second inside the DNS
+ * timer.
  */
 #include "net/net_priv.h"
 

@@ -1,9 +1,9 @@
 /* A byte stream in both directions, as layers that stack: TCP at the bottom (net/stream_tcp.h), TLS
  * and WebSocket above it. Who opens a stream knows the layers; everybody after that sees this.
  *
- * A layer is a structure that begins with at_stream. A layer above another owns the stream below: it
- * sets its owner, reads and writes it, and closes it when it is closed itself. Constructors differ,
- * since each layer needs other things to open, and belong to the layers. */
+ * A layer is a structure that begins with at_stream. A layer above another owns the stream below:
+ * it sets its owner, reads and writes it, and closes it when it is closed itself. Constructors
+ * differ, since each layer needs other things to open, and belong to the layers. */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
@@ -47,8 +47,8 @@ typedef struct at_stream_ops {
     /* Closes our direction behind what was written. CLOSED (or FAILED) follows once the peer has
      * closed as well. AT_ERR_STATE: not open, or done already. */
     at_err (*shutdown)(at_stream *stream);
-    /* Ends and frees; no event follows. What was written is still delivered in the background. A peer
-     * whose bytes were left unread sees a reset (RFC 2525 section 2.17). */
+    /* Ends and frees; no event follows. What was written is still delivered in the background. A
+     * peer whose bytes were left unread sees a reset (RFC 2525 section 2.17). */
     void (*close)(at_stream *stream);
     void (*abort)(at_stream *stream);         /* resets and frees; no event follows */
     at_err (*error)(const at_stream *stream); /* AT_OK unless FAILED */

@@ -2,8 +2,8 @@
  *
  * Model. A stream owns a pcb until one of them ends. lwIP's callbacks only note what happened in
  * `pending` and post the stream's task; the owner hears of it from there. When lwIP frees the pcb
- * (error callback) or will free it without telling (TIME_WAIT), the stream forgets it at that moment:
- * a pointer to a pcb is never kept longer than lwIP keeps the pcb.
+ * (error callback) or will free it without telling (TIME_WAIT), the stream forgets it at that
+ * moment: a pointer to a pcb is never kept longer than lwIP keeps the pcb.
  *
  *     CONNECTING --> OPEN --> ENDED (peer's FIN)      any --> FAILED (no pcb any more)
  *                                                     OPEN, ENDED --> FINISHED (both FINs, no pcb)
@@ -29,7 +29,7 @@
 #include "lwip/tcp.h"
 
 #include "core/bytes.h"
-#include "net/stream_tcp.h"
+#include "net/stream_tcp_priv.h"
 
 #define MEMORY_RETRY_US        100000u
 #define KEEP_ALIVE_INTERVAL_MS 1000u /* guide 3.3.39 */
@@ -56,17 +56,6 @@ typedef struct tcp_stream {
     size_t buffered;
     at_stream_ends ends;
 } tcp_stream;
-
-struct at_tcp_listener {
-    at_net *net;
-    struct tcp_pcb *pcb;
-    at_stream_options options;
-    void (*on_client)(void *owner, at_stream *stream);
-    void *owner;
-    at_task task;
-    tcp_stream *clients[AT_LINKS]; /* connected, not yet handed over; in order */
-    unsigned count;
-};
 
 static tcp_stream *of(const at_stream *stream)
 {
@@ -481,98 +470,18 @@ at_err at_tcp_connect(at_net *net, const at_tcp_params *params, at_stream **stre
     return AT_OK;
 }
 
-/* ---- listening ---- */
-
-/* From lwIP. Refusing is left to lwIP as well: any error resets the client. */
-static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
+at_stream *tcp_stream_adopt(at_net *net, struct tcp_pcb *pcb, const at_stream_options *options)
 {
-    at_tcp_listener *listener = arg;
-    tcp_stream *s;
+    tcp_stream *s = create(net, pcb, OPEN);
 
-    if (err != ERR_OK || pcb == NULL || listener->count == AT_COUNT(listener->clients))
-        return ERR_MEM;
-    s = create(listener->net, pcb, OPEN);
     if (s == NULL)
-        return ERR_MEM;
+        return NULL;
     note_ends(s);
-    apply_options(pcb, &listener->options);
-    listener->clients[listener->count++] = s;
-    at_loop_post(listener->net->loop, &listener->task);
-    return ERR_OK;
+    apply_options(pcb, options);
+    return &s->base;
 }
 
-static tcp_stream *first_client(at_tcp_listener *listener)
+void tcp_stream_announce(at_stream *stream)
 {
-    tcp_stream *s = listener->clients[0];
-
-    listener->count--;
-    memmove(listener->clients, listener->clients + 1,
-            listener->count * sizeof listener->clients[0]);
-    return s;
-}
-
-/* One client per turn: the callee may stop listening. */
-static void hand_over(void *arg)
-{
-    at_tcp_listener *listener = arg;
-    tcp_stream *s = first_client(listener);
-
-    if (listener->count > 0)
-        at_loop_post(listener->net->loop, &listener->task);
-    at_loop_post(s->net->loop, &s->task);
-    listener->on_client(listener->owner, &s->base);
-}
-
-static void close_listener(at_tcp_listener *listener)
-{
-    if (listener->pcb != NULL)
-        (void)tcp_close(listener->pcb); /* cannot fail for a listener */
-    at_free(listener->net->heap, listener);
-}
-
-at_err at_tcp_listen(at_net *net, const at_tcp_listen_params *params, at_tcp_listener **listener)
-{
-    at_tcp_listener *l = at_calloc(net->heap, 1, sizeof *l);
-    struct tcp_pcb *listening;
-    ip_addr_t local;
-    err_t err = ERR_MEM;
-
-    if (l == NULL)
-        return AT_ERR_NOMEM;
-    net_enter(net);
-    l->net = net;
-    l->options = params->options;
-    l->on_client = params->on_client;
-    l->owner = params->owner;
-    at_task_init(&l->task, hand_over, l);
-    l->pcb = tcp_new_ip_type(IPADDR_TYPE_V4);
-    if (l->pcb == NULL)
-        goto failed;
-    ip_set_option(l->pcb, SOF_REUSEADDR); /* clients of a former listener may still be connected */
-    net_to_lwip(&params->local, &local);
-    err = tcp_bind(l->pcb, &local, params->port);
-    if (err != ERR_OK)
-        goto failed;
-    listening = tcp_listen_with_backlog_and_err(l->pcb, params->backlog, &err);
-    if (listening == NULL)
-        goto failed;
-    l->pcb = listening;
-    tcp_arg(l->pcb, l);
-    tcp_accept(l->pcb, on_accept);
-    *listener = l;
-    return AT_OK;
-failed:
-    close_listener(l);
-    return net_err(err);
-}
-
-void at_tcp_unlisten(at_tcp_listener *listener)
-{
-    if (listener == NULL)
-        return;
-    net_enter(listener->net);
-    while (listener->count > 0)
-        tcp_abort_stream(&first_client(listener)->base);
-    at_loop_unpost(listener->net->loop, &listener->task);
-    close_listener(listener);
+    at_loop_post(of(stream)->net->loop, &of(stream)->task);
 }

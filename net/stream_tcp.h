@@ -15,10 +15,10 @@ typedef struct at_tcp_params {
     void *owner;
 } at_tcp_params;
 
-/* Sends SYN; OPENED or FAILED follows. error() is then AT_ERR_REFUSED, AT_ERR_TIMEOUT (lwIP gives up
- * after 12 attempts, about 3 minutes) or AT_ERR_UNREACHABLE (the interface went); later also
- * AT_ERR_RESET. Returns AT_ERR_UNREACHABLE (no route, local is not ours), AT_ERR_EXISTS (local port in
- * use), AT_ERR_NOMEM. */
+/* Sends SYN; OPENED or FAILED follows. error() is then AT_ERR_REFUSED, AT_ERR_TIMEOUT (lwIP gives
+ * up after 12 attempts, about 3 minutes) or AT_ERR_UNREACHABLE (the interface went); later also
+ * AT_ERR_RESET. Returns AT_ERR_UNREACHABLE (no route, local is not ours), AT_ERR_EXISTS (local
+ * port in use), AT_ERR_NOMEM. */
 at_err at_tcp_connect(at_net *net, const at_tcp_params *params, at_stream **stream);
 
 typedef struct at_tcp_listener at_tcp_listener;
@@ -28,8 +28,8 @@ typedef struct at_tcp_listen_params {
     uint16_t port;
     uint8_t backlog;           /* handshakes under way and clients not yet handed over, at most */
     at_stream_options options; /* clients begin with them */
-    /* A connected client, from a task. The callee owns the stream: it sets on_event and owner (events
-     * so far follow), or closes or aborts it. */
+    /* A connected client, from a task. The callee owns the stream: it sets on_event and owner
+     * (events so far follow), or closes or aborts it. */
     void (*on_client)(void *owner, at_stream *stream);
     void *owner;
 } at_tcp_listen_params;

@@ -1,9 +1,9 @@
 /* lwIP's timers on the module's loop (LWIP_TIMERS_CUSTOM): sys_timeout() and the cyclic timers.
  *
- * Cyclic timers. lwIP ticks ten of them for ever, IGMP's every 100 ms; an idle module would wake ten
- * times a second to find nothing to do. Here each has a question beside its handler: after how many
- * ticks is one needed, as far as the stack's state tells? The answer is asked before the loop waits,
- * and one at_timer is armed for the earliest.
+ * Cyclic timers. lwIP ticks ten of them for ever, IGMP's every 100 ms; an idle module would wake
+ * ten times a second to find nothing to do. Here each has a question beside its handler: after how
+ * many ticks is one needed, as far as the stack's state tells? The answer is asked before the loop
+ * waits, and one at_timer is armed for the earliest.
  *
  *   needed           while
  *   TCP              data, an acknowledgement or a handshake is under way; or when keep-alive,
@@ -16,12 +16,13 @@
  *   DNS              a query is under way
  *   ND6              never yet: IPv6 is not switched on
  *
- * Catching up. Some handlers also count time that nobody waits for: ARP entries and DNS answers age,
- * TCP has its tick count. Their missed ticks are made up for at the next entry into the stack
- * (net_enter), before anything looks at them, so to lwIP its timers seem to have run all along. The
- * others are skipped. A tick that was needed and comes late, as when the computer was suspended, is
- * made up for twice at most, or the missed time would run out all retransmissions at once. Ticks keep
- * their phase from the start of the stack, so a run does not depend on when one became needed.
+ * Catching up. Some handlers also count time that nobody waits for: ARP entries and DNS answers
+ * age, TCP has its tick count. Their missed ticks are made up for at the next entry into the stack
+ * (net_enter), before anything looks at them, so to lwIP its timers seem to have run all along.
+ * The others are skipped. A tick that was needed and comes late, as when the computer was
+ * suspended, is made up for twice at most, or the missed time would run out all retransmissions at
+ * once. Ticks keep their phase from the start of the stack, so a run does not depend on when one
+ * became needed.
  *
  * sys_timeout() timers (mDNS, SNTP) are one at_timer each. Their callers cannot be told that memory
  * ran out, so they come from the heap's reserve.

@@ -2,8 +2,8 @@
  *
  * The answers come from the one module of this process (iface/current.h). Memory is the module's
  * accounted heap, so a budget refuses lwIP as it refuses anybody else; every caller in lwIP's core
- * copes with that, and a unit test fails each allocation once to keep it so. Only timers have nobody
- * to tell (net/timers.c takes them from the reserve).
+ * copes with that, and a unit test fails each allocation once to keep it so. Only timers have
+ * nobody to tell (net/timers.c takes them from the reserve).
  *
  * The receive window is at_net_config.window. The send buffer follows it, since a user who wants
  * throughput wants it in both directions, but is never less than 8 segments: that takes two whole

@@ -1,6 +1,6 @@
-/* lwIP 2.2.1 as one module uses it: raw API, no operating system, one thread.
- * What is not named here keeps lwIP's default. Sources of the values: the guide (window, links), the
- * part's SDK (MSS, retries), and measurements (conflict detection off, IPV6_FRAG_COPYHEADER). */
+/* lwIP 2.2.1 as one module uses it: raw API, no operating system, one thread. What is not named
+ * here keeps lwIP's default. Sources of the values: the guide (window, links), the part's SDK
+ * (MSS, retries), and measurements (conflict detection off, IPV6_FRAG_COPYHEADER). */
 #ifndef NET_LWIP_PORT_LWIPOPTS_H
 #define NET_LWIP_PORT_LWIPOPTS_H
 
@@ -29,7 +29,7 @@ void at_lwip_free(void *block);
 
 /* --- link and addresses --- */
 #define LWIP_IPV4                      1
-#define LWIP_IPV6                      1 /* frames are dropped before the stack until IPv6 is switched on */
+#define LWIP_IPV6                      1 /* its frames are dropped until it is switched on */
 #define ETH_PAD_SIZE                   0
 #define LWIP_SINGLE_NETIF              0
 #define LWIP_NETIF_HOSTNAME            1
@@ -40,7 +40,7 @@ void at_lwip_free(void *block);
 #define LWIP_HAVE_LOOPIF               1
 #define LWIP_CHKSUM_ALGORITHM          3
 #define ARP_QUEUEING                   1
-#define ARP_QUEUE_LEN                  16 /* frames: every fragment of an 8192-byte datagram waits for the answer */
+#define ARP_QUEUE_LEN                  16 /* every fragment of an 8192-byte datagram waits */
 #define LWIP_IGMP                      1
 #define LWIP_IPV6_MLD                  1
 #define LWIP_RAW                       1

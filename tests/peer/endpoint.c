@@ -12,157 +12,6 @@
 
 #include "core/bytes.h"
 
-/* ---- text ---- */
-
-static peer_step fail(peer_endpoint *e, const char *reason)
-{
-    at_copy_text(e->reason, sizeof e->reason, reason);
-    return PEER_FAIL;
-}
-
-static peer_step fail_err(peer_endpoint *e, at_err err)
-{
-    switch (err) {
-    case AT_ERR_REFUSED: return fail(e, "refused");
-    case AT_ERR_TIMEOUT: return fail(e, "timeout");
-    case AT_ERR_UNREACHABLE: return fail(e, "unreachable");
-    case AT_ERR_RESET: return fail(e, "reset");
-    case AT_ERR_EXISTS: return fail(e, "in use");
-    default: return fail(e, at_err_text(err));
-    }
-}
-
-/* Appends bytes to the reason, escaped, as many as fit. */
-static void append_bytes(peer_endpoint *e, const char *label, const uint8_t *bytes, size_t len)
-{
-    size_t at = strlen(e->reason);
-
-    at += (size_t)snprintf(e->reason + at, sizeof e->reason - at, "%s", label);
-    for (size_t i = 0; i < len && at + 8 < sizeof e->reason; i++) {
-        bool plain = bytes[i] >= 0x20 && bytes[i] < 0x7F && bytes[i] != '\\';
-
-        at += (size_t)snprintf(e->reason + at, sizeof e->reason - at, plain ? "%c" : "\\x%02x",
-                               bytes[i]);
-    }
-}
-
-void peer_describe(peer_endpoint *e)
-{
-    if (e->in_len > 0)
-        append_bytes(e, "; unread: ", e->in, AT_MIN(e->in_len, 60u));
-    if (e->ended)
-        append_bytes(e, "; the other end closed", NULL, 0);
-    if (e->error != AT_OK) {
-        const char *text = at_err_text(e->error);
-
-        append_bytes(e, "; ", (const uint8_t *)text, strlen(text));
-    }
-}
-
-static int hex(char c)
-{
-    const char *digits = "0123456789abcdef", *at;
-
-    if (c >= 'A' && c <= 'F')
-        c = (char)(c - 'A' + 'a');
-    at = c != '\0' ? strchr(digits, c) : NULL;
-    return at != NULL ? (int)(at - digits) : -1;
-}
-
-/* One escaped byte behind a backslash; advances *text, -1: no such escape. */
-static int unescape_one(const char **text)
-{
-    char c = *(*text)++;
-
-    switch (c) {
-    case 'r': return '\r';
-    case 'n': return '\n';
-    case 't': return '\t';
-    case '\\': return '\\';
-    case 'x':
-        if (hex((*text)[0]) < 0 || hex((*text)[1]) < 0)
-            return -1;
-        *text += 2;
-        return hex((*text)[-2]) << 4 | hex((*text)[-1]);
-    default: return -1;
-    }
-}
-
-static bool take_bytes(peer_endpoint *e, const char *text)
-{
-    e->bytes = at_alloc(&e->peer->heap, strlen(text) + 1);
-    if (e->bytes == NULL)
-        return false;
-    while (*text != '\0') {
-        int byte = (uint8_t)*text++;
-
-        if (byte == '\\' && (byte = unescape_one(&text)) < 0)
-            return false;
-        e->bytes[e->len++] = (uint8_t)byte;
-    }
-    return true;
-}
-
-/* Cuts the first word off *args. */
-static char *word(char **args)
-{
-    char *start = *args, *end = start + strcspn(start, " ");
-
-    *args = *end != '\0' ? end + 1 : end;
-    *end = '\0';
-    return start;
-}
-
-static bool take_number(char **args, int64_t least, int64_t most, int64_t *value)
-{
-    char *text = word(args);
-
-    return at_parse_int(text, strlen(text), value) && *value >= least && *value <= most;
-}
-
-static bool take_port(peer_endpoint *e, char **args)
-{
-    int64_t value;
-
-    if (!take_number(args, 0, 65535, &value))
-        return false;
-    e->port = (uint16_t)value;
-    return true;
-}
-
-static bool take_host(peer_endpoint *e, char **args)
-{
-    at_copy_text(e->host, sizeof e->host, word(args));
-    return true;
-}
-
-/* "N SEED": stands for N pseudo-random bytes. */
-static bool take_random(peer_endpoint *e, char **args)
-{
-    int64_t count, seed;
-
-    if (!take_number(args, 0, INT32_MAX, &count) || !take_number(args, 0, UINT32_MAX, &seed))
-        return false;
-    e->random = true;
-    e->len = (size_t)count;
-    e->seed = (uint32_t)seed | 1u;
-    return true;
-}
-
-/* The next part of what the command sends or expects. */
-static size_t next_part(peer_endpoint *e, uint8_t *buf, size_t room)
-{
-    size_t len = AT_MIN(room, e->len - e->done);
-
-    if (!e->random) {
-        memcpy(buf, e->bytes + e->done, len);
-        return len;
-    }
-    for (size_t i = 0; i < len; i++)
-        buf[i] = peer_random_byte(&e->seed);
-    return len;
-}
-
 /* ---- what arrives ---- */
 
 static void pull(peer_endpoint *e)
@@ -250,7 +99,7 @@ static bool address_parse(peer_endpoint *e, char *args)
     if (slash == NULL || e->peer->addressed)
         return false;
     *slash++ = '\0';
-    if (!at_addr_parse(args, &config.ip) || !take_number(&slash, 1, 30, &bits))
+    if (!at_addr_parse(args, &config.ip) || !peer_take_number(&slash, 1, 30, &bits))
         return false;
     gateway = slash;
     if (*gateway != '\0' && !at_addr_parse(gateway, &config.gateway))
@@ -275,7 +124,7 @@ static peer_step done_step(peer_endpoint *e)
 
 static bool listen_parse(peer_endpoint *e, char *args)
 {
-    return strcmp(word(&args), "tcp") == 0 && take_port(e, &args) && e->listener == NULL;
+    return strcmp(peer_word(&args), "tcp") == 0 && peer_take_port(e, &args) && e->listener == NULL;
 }
 
 static peer_step listen_step(peer_endpoint *e)
@@ -287,7 +136,7 @@ static peer_step listen_step(peer_endpoint *e)
                                     .owner = e };
     at_err err = at_tcp_listen(e->peer->net, &params, &e->listener);
 
-    return err == AT_OK ? PEER_OK : fail_err(e, err);
+    return err == AT_OK ? PEER_OK : peer_fail_err(e, err);
 }
 
 static bool accept_parse(peer_endpoint *e, char *args)
@@ -302,7 +151,7 @@ static peer_step accept_step(peer_endpoint *e)
     at_stream *stream = e->clients[0];
 
     if (to == NULL)
-        return fail(e, "no memory");
+        return peer_fail(e, "no memory");
     if (e->clients_count == 0)
         return PEER_WAIT;
     e->clients_count--;
@@ -317,7 +166,7 @@ static peer_step accept_step(peer_endpoint *e)
 
 static bool host_port_parse(peer_endpoint *e, char *args)
 {
-    return take_host(e, &args) && take_port(e, &args);
+    return peer_take_host(e, &args) && peer_take_port(e, &args);
 }
 
 static peer_step connect_start(peer_endpoint *e)
@@ -329,10 +178,10 @@ static peer_step connect_start(peer_endpoint *e)
     at_err err;
 
     if (!at_addr_parse(e->host, &params.to))
-        return fail(e, "no address");
+        return peer_fail(e, "no address");
     err = at_tcp_connect(e->peer->net, &params, &stream);
     if (err != AT_OK)
-        return fail_err(e, err);
+        return peer_fail_err(e, err);
     adopt(e, stream);
     return PEER_WAIT;
 }
@@ -342,7 +191,7 @@ static peer_step connect_step(peer_endpoint *e)
     if (!e->started)
         return connect_start(e);
     if (e->error != AT_OK)
-        return fail_err(e, e->error);
+        return peer_fail_err(e, e->error);
     return e->opened ? PEER_OK : PEER_WAIT;
 }
 
@@ -350,12 +199,12 @@ static peer_step connect_step(peer_endpoint *e)
 
 static bool bytes_parse(peer_endpoint *e, char *args)
 {
-    return e->stream != NULL && take_bytes(e, args);
+    return e->stream != NULL && peer_take_bytes(e, args);
 }
 
 static bool random_parse(peer_endpoint *e, char *args)
 {
-    return e->stream != NULL && take_random(e, &args);
+    return e->stream != NULL && peer_take_random(e, &args);
 }
 
 static peer_step send_step(peer_endpoint *e)
@@ -363,10 +212,10 @@ static peer_step send_step(peer_endpoint *e)
     while (e->done < e->len) {
         uint8_t part[2048];
         uint32_t seed = e->seed;
-        size_t len = next_part(e, part, sizeof part), taken;
+        size_t len = peer_next_part(e, part, sizeof part), taken;
 
         if (e->error != AT_OK)
-            return fail_err(e, e->error);
+            return peer_fail_err(e, e->error);
         taken = e->stream->ops->write(e->stream, part, len);
         e->done += taken;
         if (taken == len)
@@ -382,8 +231,8 @@ static peer_step send_step(peer_endpoint *e)
 static peer_step mismatch(peer_endpoint *e, const uint8_t *wanted, size_t len, size_t at)
 {
     (void)snprintf(e->reason, sizeof e->reason, "byte %zu differs; expected: ", e->done + at);
-    append_bytes(e, "", wanted + at, AT_MIN(len - at, 40u));
-    append_bytes(e, "; got: ", e->in + at, AT_MIN(e->in_len - at, 40u));
+    peer_append(e, "", wanted + at, AT_MIN(len - at, 40u));
+    peer_append(e, "; got: ", e->in + at, AT_MIN(e->in_len - at, 40u));
     return PEER_FAIL;
 }
 
@@ -393,7 +242,7 @@ static peer_step expect_step(peer_endpoint *e)
 
     pull(e);
     while (e->done < e->len && e->in_len > 0) {
-        size_t len = next_part(e, wanted, AT_MIN(sizeof wanted, e->in_len));
+        size_t len = peer_next_part(e, wanted, AT_MIN(sizeof wanted, e->in_len));
 
         for (size_t i = 0; i < len; i++) {
             if (wanted[i] != e->in[i])
@@ -417,7 +266,7 @@ static bool silence_parse(peer_endpoint *e, char *args)
 {
     int64_t ms;
 
-    if (!take_number(&args, 0, 100000000, &ms))
+    if (!peer_take_number(&args, 0, 100000000, &ms))
         return false;
     e->len = (size_t)ms;
     return true;
@@ -480,7 +329,7 @@ static peer_step fin_step(peer_endpoint *e)
 {
     at_err err = e->stream->ops->shutdown(e->stream);
 
-    return err == AT_OK ? PEER_OK : fail_err(e, err);
+    return err == AT_OK ? PEER_OK : peer_fail_err(e, err);
 }
 
 static void close_listener(peer_endpoint *e)
@@ -503,7 +352,7 @@ static peer_step close_step(peer_endpoint *e)
     else if (e->listener != NULL)
         close_listener(e);
     else
-        return fail(e, "nothing is open");
+        return peer_fail(e, "nothing is open");
     if (e->stream == NULL)
         e->datagram = NULL;
     e->stream = NULL;
@@ -535,7 +384,7 @@ static peer_step window_step(peer_endpoint *e)
 
 static bool udp_parse(peer_endpoint *e, char *args)
 {
-    return e->datagram == NULL && take_port(e, &args) && take_host(e, &args);
+    return e->datagram == NULL && peer_take_port(e, &args) && peer_take_host(e, &args);
 }
 
 static peer_step udp_step(peer_endpoint *e)
@@ -548,23 +397,23 @@ static peer_step udp_step(peer_endpoint *e)
 
     if (err == AT_OK && e->host[0] != '\0') {
         if (!at_addr_parse(e->host, &group))
-            return fail(e, "no address");
+            return peer_fail(e, "no address");
         err = at_datagram_join(e->datagram, &group);
     }
-    return err == AT_OK ? PEER_OK : fail_err(e, err);
+    return err == AT_OK ? PEER_OK : peer_fail_err(e, err);
 }
 
 /* HOST PORT, each may be *, then bytes or N SEED. */
 static bool datagram_bytes(peer_endpoint *e, char *args, bool random)
 {
-    if (e->datagram == NULL || !take_host(e, &args))
+    if (e->datagram == NULL || !peer_take_host(e, &args))
         return false;
     e->port = 0;
     if (args[0] == '*' && args[1] == ' ')
         args += 2;
-    else if (!take_port(e, &args))
+    else if (!peer_take_port(e, &args))
         return false;
-    if (random ? !take_random(e, &args) : !take_bytes(e, args))
+    if (random ? !peer_take_random(e, &args) : !peer_take_bytes(e, args))
         return false;
     if (!e->random)
         return true;
@@ -590,9 +439,9 @@ static peer_step sendto_step(peer_endpoint *e)
     at_err err;
 
     if (!at_addr_parse(e->host, &to))
-        return fail(e, "no address");
+        return peer_fail(e, "no address");
     err = at_datagram_send(e->datagram, e->bytes, e->len, &to, e->port);
-    return err == AT_OK ? PEER_OK : fail_err(e, err);
+    return err == AT_OK ? PEER_OK : peer_fail_err(e, err);
 }
 
 static bool came_from(const peer_endpoint *e, const at_addr *from, uint16_t port)
@@ -618,13 +467,13 @@ static peer_step recvfrom_step(peer_endpoint *e)
         return PEER_WAIT;
     got = at_alloc(&e->peer->heap, len + 1);
     if (got == NULL)
-        return fail(e, "no memory");
+        return peer_fail(e, "no memory");
     (void)at_datagram_read(e->datagram, got, len);
     same = came_from(e, &from, port) && len == e->len && memcmp(got, e->bytes, len) == 0;
     if (!same) {
         at_addr_format(&from, sender);
         (void)snprintf(e->reason, sizeof e->reason, "%zu bytes from %s %u: ", len, sender, port);
-        append_bytes(e, "", got, AT_MIN(len, 80u));
+        peer_append(e, "", got, AT_MIN(len, 80u));
     }
     at_free(&e->peer->heap, got);
     return same ? PEER_OK : PEER_FAIL;
@@ -653,7 +502,7 @@ static bool timeout_parse(peer_endpoint *e, char *args)
 {
     int64_t ms;
 
-    if (!take_number(&args, 1, 100000000, &ms))
+    if (!peer_take_number(&args, 1, 100000000, &ms))
         return false;
     e->timeout_ms = (uint32_t)ms;
     return true;

@@ -2,21 +2,22 @@
  * lines of text. It runs in a process of its own (lwIP is global) until the process is ended.
  *
  * What the runner passes in are the seams that a chip gets as well, so that a peer takes part in
- * virtual time and in the air exactly as a chip does. The radio's frames go to a *wired* port of the
- * simulated access point: no management frames, no keys.
+ * virtual time and in the air exactly as a chip does. The radio's frames go to a *wired* port of
+ * the simulated access point: no management frames, no keys.
  *
- * One command per line (LF; a CR before it is ignored; at most PEER_LINE_MAX bytes). Answer, when the
- * command completes: `ok`, or `fail REASON`. Commands for one endpoint run one after the other in
- * order, those behind an unfinished one wait in a queue (32 lines). A command may begin with the name
- * of an endpoint, `NAME: ` (letters, digits, _); its answer then begins with it too. Endpoints come
- * into being with their first use and are independent of each other; without a name the endpoint is
- * the nameless one. BYTES are the rest of the line, \xNN \r \n \t \\ escaped; blanks count.
+ * One command per line (LF; a CR before it is ignored; at most PEER_LINE_MAX bytes). Answer, when
+ * the command completes: `ok`, or `fail REASON`. Commands for one endpoint run one after the other
+ * in order, those behind an unfinished one wait in a queue (32 lines). A command may begin with
+ * the name of an endpoint, `NAME: ` (letters, digits, _); its answer then begins with it too.
+ * Endpoints come into being with their first use and are independent of each other; without a name
+ * the endpoint is the nameless one. BYTES are the rest of the line, \xNN \r \n \t \\ escaped;
+ * blanks count.
  *
  *     address ADDR/BITS [GATEWAY]   once, first; the interface is up when it answers
  *     listen tcp PORT               becomes a listener; `accept` on the same endpoint
- *     accept [NAME]                 waits for a client: this endpoint's connection (the listener goes
+ *     accept [NAME]                 waits for a client: this endpoint's connection (listening goes
  *                                   on), or with NAME the connection becomes that endpoint
- *     connect HOST PORT             TCP; HOST is an IPv4 address; fail refused, timeout, unreachable
+ *     connect HOST PORT             TCP to an IPv4 address; fail refused, timeout, unreachable
  *     send BYTES                    done when the stack took all of them
  *     expect BYTES                  exactly these come next on the stream, in any segmentation
  *     silence MS                    nothing arrives (no byte, datagram, client or end) for MS ms

@@ -84,8 +84,22 @@ struct peer {
 peer_endpoint *peer_find(struct peer *p, const char *name); /* made when new; NULL: no memory */
 void peer_advance(peer_endpoint *e); /* goes on with the command under way, and those behind it */
 
+/* --- arguments.c --- */
+peer_step peer_fail(peer_endpoint *e, const char *reason); /* PEER_FAIL */
+peer_step peer_fail_err(peer_endpoint *e, at_err err);
+void peer_append(peer_endpoint *e, const char *label, const uint8_t *bytes, size_t len);
+void peer_describe(peer_endpoint *e); /* what came instead, into reason */
+/* Each takes its part off the front of *args; false: it is none. */
+char *peer_word(char **args);
+bool peer_take_number(char **args, int64_t least, int64_t most, int64_t *value);
+bool peer_take_port(peer_endpoint *e, char **args);
+bool peer_take_host(peer_endpoint *e, char **args);
+bool peer_take_random(peer_endpoint *e, char **args);     /* "N SEED" */
+bool peer_take_bytes(peer_endpoint *e, const char *text); /* all of it, unescaped */
+/* The next part of what the command sends or expects; returns its length. */
+size_t peer_next_part(peer_endpoint *e, uint8_t *buf, size_t room);
+
 /* --- endpoint.c --- */
 const peer_command *peer_command_find(const char *name);
-void peer_describe(peer_endpoint *e); /* what came instead, into reason */
 
 #endif

@@ -64,7 +64,7 @@ static at_log_sink sink_of(const char *who)
 
     return (at_log_sink){ .ctx = (void *)(uintptr_t)who,
                           .line = print_line,
-                          .level = level != NULL ? (at_log_level)atoi(level) : AT_LOG_ERROR };
+                          .level = level != NULL ? (at_log_level)(level[0] - '0') : AT_LOG_ERROR };
 }
 
 /* ---- the peer's process ---- */

@@ -59,7 +59,8 @@ struct bench {
     uint32_t heap_blocks, timers;
 };
 
-/* cmocka: a bench for a group of tests (lwIP lives once per process), and checks around each test. */
+/* cmocka: a bench for a group of tests (lwIP lives once per process), and checks around each test.
+ */
 int bench_group_setup(void **state);      /* peer 192.168.3.102, this side static 192.168.3.112 */
 int bench_group_setup_wide(void **state); /* the same with a window of 64240 bytes */
 int bench_group_setup_bare(void **state); /* neither has an address yet */

@@ -1,4 +1,5 @@
-/* Running out of memory: every allocation of a busy minute fails once, and nothing breaks or leaks. */
+/* Running out of memory: every allocation of a busy minute fails once, and nothing breaks or
+ * leaks. */
 #include "bench.h"
 
 #include <stdio.h>

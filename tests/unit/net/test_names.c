@@ -1,5 +1,5 @@
-/* DHCP, DNS, ping, the DNS server list, and what an idle module costs. The far end is a small gateway
- * of proto/ codecs that sees our frames and answers them. */
+/* DHCP, DNS, ping, the DNS server list, and what an idle module costs. The far end is a small
+ * gateway of proto/ codecs that sees our frames and answers them. */
 #include "bench.h"
 
 #include <stdio.h>
