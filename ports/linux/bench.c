@@ -354,6 +354,15 @@ static void take_down(lx_bench *b)
     lx_console_close(b->console);
 }
 
+/* Whoever wants to repeat this run needs it, so it is told at every level. */
+static void tell_seed(const lx_bench *b)
+{
+    char line[48];
+
+    snprintf(line, sizeof line, "seed %llu", (unsigned long long)b->seed);
+    b->log.sink.line(b->log.sink.ctx, AT_LOG_INFO, "bench", line);
+}
+
 static void warn_about(const lx_bench *b)
 {
     const lx_options *o = b->options;
@@ -382,6 +391,7 @@ int lx_bench_run(const lx_options *options)
         if (b->exit_status == 0)
             b->exit_status = 1;
     } else {
+        tell_seed(b);
         warn_about(b);
         if (b->console != NULL)
             lx_console_run(b->console);

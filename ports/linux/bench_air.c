@@ -50,15 +50,11 @@ static bool read_world(lx_bench *b, char *why, size_t room)
 
 static void choose_seed(lx_bench *b)
 {
-    char line[96];
-
     b->seed = b->options->seed_given ? b->options->seed
               : b->world.seed != 0   ? b->world.seed
                                      : lx_random_new_seed();
     b->world.seed = b->seed;
     lx_random_seeded(&b->random, b->seed);
-    snprintf(line, sizeof line, "seed %llu", (unsigned long long)b->seed);
-    b->log.sink.line(b->log.sink.ctx, AT_LOG_INFO, "bench", line); /* at every level */
 }
 
 /* ---- captures ---- */

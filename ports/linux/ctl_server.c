@@ -134,12 +134,32 @@ static void run_verb(ctl_client *c, const char *verb, const cJSON *request)
         cJSON_Delete(answer);
 }
 
+/* Well-formed UTF-8 (RFC 3629)? What is not would come back in answers that no JSON reader takes. */
+static bool is_utf8(const char *text, size_t len)
+{
+    size_t at = 0;
+
+    while (at < len) {
+        unsigned char first = (unsigned char)text[at++];
+        size_t more = first < 0x80 ? 0 : first < 0xc2 ? 4 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+
+        if (more > 3 || first > 0xf4 || more > len - at)
+            return false;
+        for (; more > 0; more--)
+            if (((unsigned char)text[at++] & 0xc0u) != 0x80)
+                return false;
+    }
+    return true;
+}
+
 static void take_line(ctl_client *c, const char *line, size_t len)
 {
     cJSON *request = cJSON_ParseWithLength(line, len);
     const cJSON *verb = cJSON_GetObjectItemCaseSensitive(request, "verb");
 
-    if (!cJSON_IsObject(request)) {
+    if (!is_utf8(line, len)) {
+        ctl_client_refuse(c, NULL, "not UTF-8");
+    } else if (!cJSON_IsObject(request)) {
         ctl_client_refuse(c, NULL,
                           "not a JSON object: send one per line, like {\"verb\":\"status\"}");
     } else if (!cJSON_IsString(verb)) {

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -319,11 +320,26 @@ static bool fill_erased(int fd, uint32_t size)
     return true;
 }
 
+/* A chip holds the lock a moment longer than the bench that was killed beside it. */
+static int lock_file(int fd)
+{
+    int result = -1;
+
+    for (int tries = 0; tries < 20 && result != 0; tries++) {
+        if (tries > 0)
+            poll(NULL, 0, 10);
+        result = flock(fd, LOCK_EX | LOCK_NB);
+        if (result != 0 && errno != EWOULDBLOCK)
+            break;
+    }
+    return result;
+}
+
 /* Locks the file and settles its length. Returns 0 with the reason in why. */
 static uint32_t settle_file(int fd, const char *path, uint32_t size, char *why, size_t room)
 {
     struct stat st;
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (lock_file(fd) != 0) {
         const char *reason =
             errno == EWOULDBLOCK ? "another process has it open as its flash" : strerror(errno);
         explain(why, room, "flash image %s: %s", path, reason);

@@ -58,8 +58,10 @@ static void range_text(const at_arg_spec *arg, char *text, size_t room)
 
 static void default_text(const at_arg_spec *arg, char *text, size_t room)
 {
+    bool in_range = arg->fallback >= arg->min && arg->fallback <= arg->max;
+
     text[0] = '\0';
-    if (arg->optional && arg->kind == AT_KIND_INT)
+    if (arg->optional && arg->kind == AT_KIND_INT && in_range)
         snprintf(text, room, "default %d", arg->fallback);
     else if (arg->optional)
         snprintf(text, room, "optional");
