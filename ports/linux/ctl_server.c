@@ -158,7 +158,7 @@ static void take_line(ctl_client *c, const char *line, size_t len)
     const cJSON *verb = cJSON_GetObjectItemCaseSensitive(request, "verb");
 
     if (!is_utf8(line, len)) {
-        ctl_client_refuse(c, NULL, "not UTF-8");
+        ctl_client_refuse(c, NULL, "not UTF-8 text: send one JSON object per line");
     } else if (!cJSON_IsObject(request)) {
         ctl_client_refuse(c, NULL,
                           "not a JSON object: send one per line, like {\"verb\":\"status\"}");

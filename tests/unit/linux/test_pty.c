@@ -97,6 +97,7 @@ static const char *heard(int fd)
 }
 
 /* Writes until nothing more fits; the kernel moves bytes on between its buffers for a while. */
+/* Until it stays full: the kernel moves bytes to the slave's side some time after a write. */
 static void fill(fixture *f)
 {
     unsigned refused = 0;
@@ -107,7 +108,7 @@ static void fill(fixture *f)
             continue;
         }
         refused++;
-        run(f, 1);
+        run(f, 10);
     }
 }
 
