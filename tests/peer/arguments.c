@@ -69,6 +69,7 @@ static int hex(char c)
 static int unescape_one(const char **text)
 {
     char c = *(*text)++;
+    int high, low;
 
     switch (c) {
     case 'r': return '\r';
@@ -76,10 +77,12 @@ static int unescape_one(const char **text)
     case 't': return '\t';
     case '\\': return '\\';
     case 'x':
-        if (hex((*text)[0]) < 0 || hex((*text)[1]) < 0)
+        high = hex((*text)[0]);
+        low = high >= 0 ? hex((*text)[1]) : -1;
+        if (low < 0)
             return -1;
         *text += 2;
-        return hex((*text)[-2]) << 4 | hex((*text)[-1]);
+        return high * 16 + low;
     default: return -1;
     }
 }
