@@ -217,18 +217,29 @@ static int open_port(const char *path)
     return fd;
 }
 
+/* What a port said and nobody looked at yet. */
+typedef struct heard {
+    int fd;
+    char text[4096];
+    size_t len;
+} heard;
+
 /* Reads until text has gone by. */
-static void wait_for(int fd, const char *text)
+static void wait_for(heard *h, const char *text)
 {
-    char seen[4096];
-    size_t len = 0;
+    const char *found;
+    size_t behind;
 
     for (;;) {
-        len += read_some(fd, seen + len, sizeof seen - 1 - len);
-        seen[len] = '\0';
-        if (strstr(seen, text) != NULL)
-            return;
+        h->text[h->len] = '\0';
+        found = strstr(h->text, text);
+        if (found != NULL)
+            break;
+        h->len += read_some(h->fd, h->text + h->len, sizeof h->text - 1 - h->len);
     }
+    behind = (size_t)(found - h->text) + strlen(text);
+    memmove(h->text, h->text + behind, h->len - behind);
+    h->len -= behind;
 }
 
 typedef struct moments {
@@ -243,7 +254,8 @@ static moments start_once(char **program, long join)
     moments m = { 0 };
     double start = now();
     size_t len = 0;
-    int out[2], port;
+    int out[2];
+    heard h = { .len = 0 };
     pid_t pid;
 
     if (pipe2(out, O_CLOEXEC) != 0)
@@ -258,23 +270,25 @@ static moments start_once(char **program, long join)
         len += read_some(out[0], path + len, sizeof path - len);
     while (path[len - 1] != '\n');
     path[len - 1] = '\0';
-    port = open_port(path);
-    wait_for(port, "ready\r\n");
+    h.fd = open_port(path);
+    wait_for(&h, "ready\r\n");
     m.ready = now() - start;
     start = now();
     if (join == 1) {
-        write_all(port, "AT+CWMODE=1\r\n", 13);
-        wait_for(port, "OK\r\n");
+        write_all(h.fd, "AT+CWMODE=1\r\n", 13);
+        wait_for(&h, "OK\r\n");
         start = now();
-        write_all(port, jap, sizeof jap - 1);
+        write_all(h.fd, jap, sizeof jap - 1);
     }
     if (join > 0)
-        wait_for(port, "WIFI GOT IP\r\n");
+        wait_for(&h, "WIFI GOT IP\r\n");
     m.ip = now() - start;
+    if (join == 1)
+        wait_for(&h, "OK\r\n"); /* kept in the flash by then */
     kill(pid, SIGTERM);
     waitpid(pid, NULL, 0);
     close(out[0]);
-    close(port);
+    close(h.fd);
     return m;
 }
 

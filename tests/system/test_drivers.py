@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import types
 
 import pytest
@@ -18,6 +19,7 @@ SECRETS = {"ssid": "espressif", "password": "1234567890"}
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):  # pylint: disable=invalid-name
+        time.sleep(0.3)  # pace: the driver loses an answer that comes together with SEND OK
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.send_header("Content-Length", str(len(PAGE)))
