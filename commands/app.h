@@ -6,9 +6,11 @@
 #include "core/session.h"
 #include "net/link.h"
 #include "net/net.h"
+#include "storage/partition.h"
 #include "storage/settings.h"
 #include "wifi/station.h"
 
+struct at_flash_family; /* commands/flash_priv.h: mfg_nvs, mounted files */
 struct at_wifi_family;  /* commands/wifi_priv.h: scan options, join in progress, notices */
 struct at_tcpip_family; /* commands/tcpip_priv.h: mux, modes, receive types, notices, sources */
 
@@ -27,6 +29,9 @@ typedef struct at_app {
     int64_t *date_offset_us; /* Unix time minus clock in microseconds; also judges certificates */
     at_uart_settings uart;   /* in use now */
     const char *bin_name;    /* "ESP32C2-4MB" ... for AT+GMR; NULL: that one */
+    const at_flashchip *flash;    /* NULL: none, then partitions is NULL too */
+    const at_partitions *partitions;
+    struct at_flash_family *flash_family;
     struct at_wifi_family *wifi;
     struct at_tcpip_family *tcpip;
 } at_app;
@@ -38,10 +43,12 @@ static inline at_app *at_app_of(const at_call *call)
 
 /* Each family: its rows, a constructor called once at boot after the services exist (AT_ERR_NOMEM),
  * what to do right after "ready", and the events it turns into messages. */
+extern const at_family_rows at_flash_rows, at_fs_rows;
 extern const at_family_rows at_basic_rows, at_wifi_rows, at_tcpip_rows;
 
 at_err at_wifi_family_create(at_app *app);
 at_err at_tcpip_family_create(at_app *app);
+at_err at_flash_family_create(at_app *app);
 void at_wifi_boot(at_app *app); /* applies stored mode, address, DNS; auto-connects */
 void at_tcpip_boot(at_app *app);
 

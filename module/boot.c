@@ -94,6 +94,8 @@ static void open_storage(at_module *m)
     if (err != AT_OK)
         at_log(&m->log, AT_LOG_WARN, "boot",
                "no settings partition (%s): nothing survives a restart", at_err_text(err));
+    m->app.flash = m->partitions != NULL ? m->config.flash : NULL;
+    m->app.partitions = m->partitions;
     m->app.settings = at_settings_open(&m->heap, &m->log, m->nvs);
 }
 
@@ -227,6 +229,8 @@ at_module *at_module_boot(const at_module_config *config)
     start_station(m);
     if (m->app.station == NULL)
         return failed(m, "the station");
+    if (at_flash_family_create(&m->app) != AT_OK)
+        return failed(m, "the flash commands");
     if (at_wifi_family_create(&m->app) != AT_OK || at_tcpip_family_create(&m->app) != AT_OK)
         return failed(m, "the command families");
     at_session_set_sysmsg(m->app.session,
