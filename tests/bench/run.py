@@ -186,7 +186,7 @@ def round_trips(table, runs, _):
 
 def starting(table, runs, _):
     count = 20 * runs
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="attache-") as folder:
         flash = os.path.join(folder, "flash.bin")
         quiet = ["--log-file", os.path.join(folder, "log")]
         ready, _, ip, _ = load("start", count, 1, PROGRAM, "run", *quiet)

@@ -138,10 +138,10 @@ def test_policy(module, listener, policy, host, reachable):
     if reachable:
         port.connect(server.getsockname()[1], host)
         server.accept()[0].close()
+        port.exactly(b"CLOSED\r\n")
     else:
         port.send(f'AT+CIPSTART="TCP","{host}",{server.getsockname()[1]}')
         port.until(ERROR, 5)
-    port.until(b"\r\n") if reachable else None
     port.command("AT")
 
 

@@ -1,0 +1,396 @@
+"""TLS links against OpenSSL: versions, credentials, bad servers (docs/TLS.md), sizes, ends."""
+import importlib.util
+import pathlib
+import random
+import re
+import socket
+import time
+
+import pytest
+
+pytest.importorskip("esp_idf_nvs_partition_gen")
+
+import tls_peers
+from attache import ERROR, HOST_ALIAS, OK, PROMPT, Module, Unexpected
+
+NOW = 1_790_000_000  # 2026
+MAKE = pathlib.Path(__file__).parent / "pki" / "make.py"
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory):
+    spec = importlib.util.spec_from_file_location("pki_make", MAKE)
+    maker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    return maker.make(tmp_path_factory.mktemp("pki"))
+
+
+def items_of(pki):
+    return {
+        ("client_cert", "client_cert.0"): pki.path("client", "crt"),
+        ("client_cert", "client_cert.1"): pki.path("client1", "crt"),
+        ("client_key", "client_key.0"): pki.path("client", "key"),
+        ("client_key", "client_key.1"): pki.path("client1", "key"),
+        ("client_ca", "client_ca.0"): pki.path("ca", "crt"),
+        ("client_ca", "client_ca.1"): pki.path("other-ca", "crt"),
+        ("server_cert", "server_cert"): pki.path("module", "crt"),
+        ("server_key", "server_key"): pki.path("module", "key"),
+        ("server_ca", "server_ca"): pki.path("ca", "crt"),
+    }
+
+
+@pytest.fixture
+def tls(module, pki, tmp_path):
+    """A joined module with credentials; its clock is set."""
+    def start(*options, clock=NOW, items=None, join=True, **keywords):
+        flash = tls_peers.flash_image(tmp_path, items_of(pki) if items is None else items)
+        started = module("--flash", flash, *options, **keywords)
+        port = started.started()
+        port.command("AT+SYSLOG=1")
+        if clock:
+            port.command(f"AT+SYSTIMESTAMP={clock}")
+        if join:
+            port.join()
+        return port
+    return start
+
+
+@pytest.fixture
+def peer():
+    peers = []
+
+    def start(kind, *arguments):
+        peers.append(kind(*arguments))
+        return peers[-1]
+    yield start
+    for each in peers:
+        each.stop()
+
+
+def certificate(pki, name):
+    return "-cert", pki.path(name, "crt"), "-key", pki.path(name, "key")
+
+
+def connect(port, to, host=HOST_ALIAS, answer=b"CONNECT\r\n" + OK):
+    port.command(f'AT+CIPSTART="SSL","{host}",{to}', answer)
+
+
+def refused(code):
+    return f"ERR CODE:0x010a00{code:02x}\r\n".encode() + ERROR
+
+
+def exchange(port, openssl, link=None):
+    number = "" if link is None else f"{link},"
+    port.send_data(b"ping from the module\n", link)
+    openssl.expect(rb"ping from the module\n")
+    openssl.send(b"hello from openssl\n")
+    port.exactly(f"\r\n+IPD,{number}19:".encode() + b"hello from openssl\n")
+
+
+# --- versions, kinds of keys ----------------------------------------------------------------------
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("key", ["server", "server-rsa"])
+def test_client_exchanges_data(tls, peer, pki, version, key):
+    port = tls()
+    openssl = peer(tls_peers.server, *certificate(pki, key), version)
+    connect(port, openssl.port)
+    exchange(port, openssl)
+    assert port.ask("AT+CIPSTATE?").startswith(f'+CIPSTATE:0,"SSL","{HOST_ALIAS}",{openssl.port},')
+    port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
+    openssl.expect(rb"(?s)CONNECTION CLOSED|DONE|shutting down SSL|ACCEPT\n.*ACCEPT")
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_close_notify_of_the_peer_closes_the_link(tls, peer, pki, version):
+    port = tls()
+    openssl = peer(tls_peers.server, *certificate(pki, "server"), version)
+    connect(port, openssl.port)
+    openssl.send(b"Q\n")
+    port.exactly(b"CLOSED\r\n")
+    assert "close_notify" not in port_log(port)
+
+
+def port_log(port):
+    return port.module.log() if hasattr(port, "module") else ""
+
+
+# --- credentials ----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("auth", [1, 3])
+@pytest.mark.parametrize("number", [0, 1])
+def test_mutual(tls, peer, pki, version, auth, number):
+    port = tls()
+    openssl = peer(tls_peers.server, *certificate(pki, "server"), "-CAfile", pki.path("ca", "crt"),
+                   "-Verify", "1", "-verify_return_error", version)
+    port.command(f"AT+CIPSSLCCONF={auth},{number},0")
+    connect(port, openssl.port)
+    exchange(port, openssl)
+    assert b"client1.test" in openssl.text if number else b"client.test" in openssl.text
+
+
+@pytest.mark.parametrize("items, auth, line, code", [
+    ((), 1, b"NO CERT FOUND\r\n", 1),
+    (("client_cert",), 3, b"NO PRVT_KEY FOUND\r\n", 2),
+    ((), 2, b"NO CA FOUND\r\n", 3),
+    (("client_cert", "client_key"), 3, b"NO CA FOUND\r\n", 3),
+])
+def test_missing_credentials(tls, pki, items, auth, line, code):
+    port = tls(items={key: path for key, path in items_of(pki).items() if key[0] in items or key[0] == "mqtt_ca"}
+               or {("mqtt_ca", "mqtt_ca"): pki.path("ca", "crt")})
+    port.command(f"AT+CIPSSLCCONF={auth},0,0")
+    connect(port, 1, answer=line + refused(code))
+
+
+def test_credentials_that_cannot_be_read(tls, pki, tmp_path):
+    junk = tmp_path / "junk"
+    junk.write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    items = items_of(pki)
+    items[("client_ca", "client_ca.1")] = junk
+    items[("client_cert", "client_cert.1")] = junk
+    items[("client_key", "client_key.0")] = pki.path("client1", "key")
+    port = tls(items=items)
+    for conf, code in (("1,1", 4), ("1,0", 5), ("2,0,1", 6)):
+        port.command(f"AT+CIPSSLCCONF={conf}")
+        connect(port, 1, answer=refused(code))
+
+
+# --- bad servers ----------------------------------------------------------------------------------
+
+WEAK = ("-cipher", "DEFAULT@SECLEVEL=0")
+BAD = {
+    # name: (certificate, code with verification, more for s_server, common name)
+    "expired": ("expired", 0x10, (), ""),
+    "not yet valid": ("future", 0x11, (), ""),
+    "wrong name": ("server", 0x15, (), "other.test"),
+    "unknown CA": ("unknown", 0x13, (), ""),
+    "self-signed": ("self-signed", 0x14, (), ""),
+    "weak key": ("weak-key", 0x16, WEAK, ""),
+    "SHA-1": ("sha1", 0x17, WEAK, ""),
+    "truncated chain": ("leaf", 0x13, (), ""),
+    "client's certificate": ("wrong-use", 0x18, (), ""),
+}
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("name", BAD)
+def test_bad_server(tls, peer, pki, name, version):
+    cert, code, more, common_name = BAD[name]
+    port = tls()
+    openssl = peer(tls_peers.server, *certificate(pki, cert), version, *more)
+    if common_name:
+        port.command(f'AT+CIPSSLCCN="{common_name}"')
+    port.command("AT+CIPSSLCCONF=2,0,0")
+    connect(port, openssl.port, answer=refused(code))
+    port.command("AT+CIPSSLCCONF=3,0,0")
+    connect(port, openssl.port, answer=refused(code))
+    # Without verification every one of them is accepted: that is what <auth_mode> 0 means.
+    port.command("AT+CIPSSLCCONF=0")
+    connect(port, openssl.port)
+
+
+def test_good_servers(tls, peer, pki):
+    """What the refused ones are measured against."""
+    port = tls()
+    port.command("AT+CIPSSLCCONF=2,0,0")
+    for cert, name, more in (("server", "", ()), ("server", "server.test", ()), ("recent", "SERVER.test", ()),
+                             ("san", "san.test", ()), ("san", "one.wild.test", ()),
+                             ("leaf", "server.test", ("-cert_chain", pki.path("middle", "crt")))):
+        openssl = peer(tls_peers.server, *certificate(pki, cert), *more)
+        port.command(f'AT+CIPSSLCCN="{name}"')
+        connect(port, openssl.port)
+        port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
+    openssl = peer(tls_peers.server, *certificate(pki, "san"))
+    port.command('AT+CIPSSLCCN="unused.test"')  # subjectAltName counts, the common name beside it does not
+    connect(port, openssl.port, answer=refused(0x15))
+
+
+def test_the_clock_has_to_be_set(tls, peer, pki):
+    port = tls(clock=None)
+    openssl = peer(tls_peers.server, *certificate(pki, "recent"))
+    port.command("AT+CIPSSLCCONF=2,0,0")
+    connect(port, openssl.port, answer=refused(0x12))
+    port.command(f"AT+SYSTIMESTAMP={NOW}")
+    connect(port, openssl.port)
+
+
+def test_old_versions_are_refused(tls, peer, pki):
+    port = tls()
+    openssl = peer(tls_peers.server, *certificate(pki, "server"), "-tls1_1", *WEAK)
+    connect(port, openssl.port, answer=refused(0x20))
+
+
+def test_a_downgrade_is_noticed(tls, pki):
+    """A server that can do 1.3 but says 1.2 marks its random; somebody in between removed 1.3 from the hello."""
+    port = tls()
+    openssl = tls_peers.server(*certificate(pki, "server"))
+    middle = Middle(openssl.port)
+    try:
+        connect(port, middle.port, answer=None) if False else port.send(f'AT+CIPSTART="SSL","{HOST_ALIAS}",{middle.port}')
+        answer = port.until(ERROR)
+        assert re.fullmatch(rb"ERR CODE:0x010a00(25|26|28|27|20)\r\n\r\nERROR\r\n", answer), answer
+        assert middle.cut
+    finally:
+        middle.stop()
+        openssl.stop()
+
+
+class Middle:
+    """Forwards one connection and renames the extension supported_versions in the first hello."""
+
+    def __init__(self, to):
+        import threading
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port, self.to, self.cut = self.listener.getsockname()[1], to, False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        import select
+        near, _ = self.listener.accept()
+        with near, socket.create_connection(("127.0.0.1", self.to)) as far:
+            first = True
+            while True:
+                ready, _, _ = select.select([near, far], [], [], 20)
+                for source in ready:
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    if source is near and first:
+                        changed = re.sub(rb"\x00\x2b(\x00.)(.)\x03\x04", rb"\xfa\xfa\1\2\x03\x04", data, flags=re.S)
+                        self.cut, first, data = changed != data, False, changed
+                    (far if source is near else near).sendall(data)
+
+    def stop(self):
+        self.listener.close()
+
+
+def test_no_common_cipher(tls, peer, pki):
+    port = tls()
+    openssl = peer(tls_peers.server, *certificate(pki, "server"), "-tls1_2", "-cipher", "ECDHE-ECDSA-ARIA256-GCM-SHA384")
+    connect(port, openssl.port, answer=refused(0x21))
+
+
+def test_not_tls_at_all(tls, listener):
+    port = tls()
+    server = listener()
+    port.send(f'AT+CIPSTART="SSL","{HOST_ALIAS}",{server.getsockname()[1]}')
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(b"220 welcome to a server that speaks no TLS\r\n")
+        port.exactly(refused(0x26))
+
+
+def test_a_server_that_closes_in_the_handshake(tls, listener):
+    port = tls()
+    server = listener()
+    port.send(f'AT+CIPSTART="SSL","{HOST_ALIAS}",{server.getsockname()[1]}')
+    connection, _ = server.accept()
+    connection.recv(100000)
+    connection.close()
+    port.until(re.compile(rb"ERR CODE:0x010a00(27|28)\r\n\r\nERROR\r\n"))
+
+
+def test_a_silent_server_times_out(tls, listener):
+    port = tls()
+    server = listener()
+    start = time.monotonic()
+    connect(port, server.getsockname()[1], answer=refused(0x29))
+    assert 9 < time.monotonic() - start < 15
+    start = time.monotonic()
+    port.command(f'AT+CIPSTART="SSL","{HOST_ALIAS}",{server.getsockname()[1]},,,2000',
+                 b"ERR CODE:0x010a0000\r\n" + ERROR)
+    assert 1.5 < time.monotonic() - start < 5
+
+
+# --- SNI, ALPN, PSK -------------------------------------------------------------------------------
+
+def test_sni(tls, peer, pki):
+    port = tls()
+    openssl = peer(tls_peers.server, *certificate(pki, "server"), "-servername", "two.test", "-cert2", pki.path("san", "crt"),
+                   "-key2", pki.path("san", "key"))
+    port.command('AT+CIPSSLCSNI="two.test"')
+    port.command('AT+CIPSSLCCN="san.test"')
+    port.command("AT+CIPSSLCCONF=2,0,0")
+    connect(port, openssl.port)
+    openssl.expect(rb'Hostname in TLS extension: "two.test"')
+    port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
+    port.command('AT+CIPSSLCSNI=""')
+    connect(port, openssl.port, answer=refused(0x15))  # now the first certificate is shown
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_alpn(tls, peer, pki, version):
+    port = tls()
+    openssl = peer(tls_peers.server, *certificate(pki, "server"), "-alpn", "mqtt,http/1.1", version)
+    port.command('AT+CIPSSLCALPN=2,"h2","http/1.1"')
+    connect(port, openssl.port)
+    openssl.expect(rb"ALPN protocols selected: http/1.1")
+    port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
+    port.command('AT+CIPSSLCALPN=1,"h3"')
+    connect(port, openssl.port, answer=refused(0x22))
+    port.command("AT+CIPSSLCALPN=0")
+    connect(port, openssl.port)
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_psk(tls, peer, version):
+    port = tls()
+    openssl = peer(tls_peers.server, "-nocert", "-psk", "70736b00ff", "-psk_identity", "myhint", version)
+    port.command('AT+CIPSSLCPSKHEX="70736b00FF","myhint"')
+    connect(port, openssl.port)
+    exchange(port, openssl)
+    port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
+    port.command('AT+CIPSSLCPSK="wrong","myhint"')
+    connect(port, openssl.port, answer=refused(0x24))
+
+
+def test_a_key_is_not_replaced_by_a_certificate(tls, peer, pki):
+    """Without the key in common nothing is accepted, though the server could show a certificate."""
+    port = tls()
+    port.command('AT+CIPSSLCPSK="psk","myhint"')
+    for version in "-tls1_2", "-tls1_3":
+        openssl = peer(tls_peers.server, *certificate(pki, "server"), version)
+        port.send(f'AT+CIPSTART="SSL","{HOST_ALIAS}",{openssl.port}')
+        assert port.until(ERROR).startswith(b"ERR CODE:0x010a002")
+
+
+# --- resumption -----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("auth", [0, 2])
+def test_resumption(tls, peer, pki, version, auth):
+    port = tls()
+    openssl = peer(tls_peers.server, *certificate(pki, "server"), version)
+    port.command(f"AT+CIPSSLCCONF={auth},0,0")
+    connect(port, openssl.port)
+    exchange(port, openssl)
+    port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
+    connect(port, openssl.port)
+    openssl.expect(rb"Reused, TLS")
+    openssl.text = b""
+    exchange(port, openssl)
+    port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
+    # What was agreed on without verification is not offered with it, and the other way round.
+    port.command(f"AT+CIPSSLCCONF={2 - auth},0,0")
+    openssl.text = b""
+    connect(port, openssl.port)
+    exchange(port, openssl)
+    assert b"Reused" not in openssl.text
+
+
+# --- the server -----------------------------------------------------------------------------------
+
+@pytest.fixture
+def serving(tls):
+    def start(ca=0, **keywords):
+        port = tls("--forward", "0:8070", **keywords)
+        port.command("AT+CIPMUX=1")
+        port.command(f'AT+CIPSERVER=1,8070,"SSL",{ca}')
+        return port
+    return start
+
+
+def forwarded(module):
+    return int(re.search(r"127\.0\.0\.1:(\d+)", module.errors() + module.log())[1])
