@@ -534,6 +534,7 @@ void at_session_destroy(at_session *s)
     at_timer_stop(s->loop, &s->wake);
     at_loop_unpost(s->loop, &s->resume);
     s->config.fibers->destroy(s->fiber);
+    at_filters_clear(&s->filters, heap);
     at_free(heap, s->rx.ring.buffer);
     at_free(heap, s->tx.buffer);
     at_free(heap, s->index);
@@ -634,4 +635,15 @@ unsigned at_session_sysmsg(const at_session *s)
 void at_session_set_sysmsg(at_session *s, unsigned bits)
 {
     s->sysmsg = bits;
+}
+
+at_filters *at_session_filters(at_session *s)
+{
+    return &s->filters;
+}
+
+void at_session_set_gate(at_session *s, const at_gate *gate)
+{
+    s->gate = gate;
+    at_session_pump_soon(s);
 }

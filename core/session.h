@@ -4,6 +4,7 @@
 #define CORE_SESSION_H
 
 #include "core/cmd.h"
+#include "core/filter.h"
 #include "core/heap.h"
 #include "core/loop.h"
 #include "iface/byteport.h"
@@ -67,7 +68,21 @@ bool at_session_syslog(const at_session *s);
 void at_session_set_syslog(at_session *s, bool on);
 unsigned at_session_sysmsg(const at_session *s);
 void at_session_set_sysmsg(at_session *s, unsigned bits);
+at_filters *at_session_filters(at_session *s);                           /* AT+SYSMSGFILTER */
 enum { AT_SYSMSG_QUIT = 1, AT_SYSMSG_DETAIL = 2, AT_SYSMSG_STATUS = 4 }; /* guide 3.1.15 */
+
+/* Asked before something is written that no command answers with: while it says true, notices and bulk
+ * data wait. Not asked while a command runs (its host is awake), unless that is passthrough. */
+typedef struct at_gate {
+    bool (*closed)(void *arg);
+    void *arg;
+} at_gate;
+
+/* Bytes outside of every message: neither filtered nor held back. false: no room now. */
+bool at_session_write_raw(at_session *s, const void *data, size_t len);
+
+/* NULL: none. To be called again with the same gate when it has opened. */
+void at_session_set_gate(at_session *s, const at_gate *gate);
 
 /* ---- what a handler may do; all of these only on the command fiber ---- */
 
@@ -113,6 +128,8 @@ typedef struct at_sink {
 /* Prompts (ok_first as above), enters STREAMED (limit bytes) or PASSTHROUGH (limit 0) and feeds the
  * sink from the loop until at_stream_end. */
 void at_stream_begin(at_call *call, at_mode mode, uint64_t limit, at_sink *sink);
+/* The same without a prompt (passthrough at power-on). */
+void at_stream_enter(at_call *call, at_mode mode, uint64_t limit, at_sink *sink);
 void at_stream_poke(at_session *s); /* the sink may take bytes again; from anywhere */
 /* Waits for the next of: +++ (AT_ERR_CANCELLED), limit reached and consumed (AT_ERR_CLOSED), signal
  * (AT_OK), time (AT_ERR_TIMEOUT). */

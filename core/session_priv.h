@@ -3,6 +3,7 @@
 #ifndef CORE_SESSION_PRIV_H
 #define CORE_SESSION_PRIV_H
 
+#include "core/filter.h"
 #include "core/ring.h"
 #include "core/session.h"
 #include "core/wire.h"
@@ -67,6 +68,8 @@ struct at_session {
     at_mode mode;
     bool echo, syslog, pumping, pump_again, restarting;
     unsigned sysmsg;
+    at_filters filters;
+    const at_gate *gate; /* NULL: none */
     at_receiver rx;
     at_writer tx;
     at_data data;
@@ -104,7 +107,8 @@ void at_args_clear(at_call *call); /* every value is omitted */
 /* writer.c */
 void at_writer_init(at_session *s);
 uint8_t *at_writer_room(at_session *s, size_t len); /* NULL: would not fit now */
-void at_writer_commit(at_session *s, size_t len);
+void at_writer_commit(at_session *s, size_t len);   /* bytes as they are: echo */
+void at_writer_message(at_session *s, size_t len);  /* one whole message, through the filters */
 void at_writer_flush(at_session *s);
 bool at_writer_notices(at_session *s); /* writes queued ones; true when none is left */
 void at_writer_sources(at_session *s);

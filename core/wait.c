@@ -190,14 +190,24 @@ at_err at_collect_escaped(at_call *call, bool ok_first, void *buf, size_t len, s
 
 /* --- streams --- */
 
-void at_stream_begin(at_call *call, at_mode mode, uint64_t limit, at_sink *sink)
+static void prepare_stream(at_session *s, uint64_t limit, at_sink *sink)
 {
-    at_session *s = call->session;
     s->data.want = limit;
     s->data.got = 0;
     s->data.done = s->data.cancelled = false;
     s->data.sink = sink;
+}
+
+void at_stream_begin(at_call *call, at_mode mode, uint64_t limit, at_sink *sink)
+{
+    prepare_stream(call->session, limit, sink);
     prompt(call, mode, true);
+}
+
+void at_stream_enter(at_call *call, at_mode mode, uint64_t limit, at_sink *sink)
+{
+    prepare_stream(call->session, limit, sink);
+    at_session_set_mode(call->session, mode);
 }
 
 void at_stream_poke(at_session *s)

@@ -3,7 +3,8 @@
  *
  * Order: queued notices, then the running command's message, then bulk sources. A command that waits
  * for room stops the sources, so an answer is never starved by +IPD. Several messages may leave in one
- * write to the port; a message itself is the unit that SYSMSGFILTER sees. */
+ * write to the port; a message itself is the unit that SYSMSGFILTER sees: each row, result, prompt, notice
+ * and piece of bulk data, not the echo. A message longer than the buffer is not filtered. */
 #include <stdio.h>
 #include <string.h>
 
@@ -63,6 +64,30 @@ void at_writer_commit(at_session *s, size_t len)
     s->tx.tail += len;
 }
 
+void at_writer_message(at_session *s, size_t len)
+{
+    uint8_t *message = s->tx.buffer + s->tx.tail;
+    at_writer_commit(s, at_filters_apply(&s->filters, message, len));
+}
+
+bool at_session_write_raw(at_session *s, const void *data, size_t len)
+{
+    uint8_t *room = at_writer_room(s, len);
+    if (room == NULL)
+        return false;
+    memcpy(room, data, len);
+    at_writer_commit(s, len);
+    at_session_pump_soon(s);
+    return true;
+}
+
+/* What nobody asked for has to wait: the host sleeps. */
+static bool gated(const at_session *s)
+{
+    bool alone = s->mode == AT_MODE_COMMAND || s->mode == AT_MODE_PASSTHROUGH;
+    return s->gate != NULL && alone && s->gate->closed(s->gate->arg);
+}
+
 /* --- notices --- */
 
 static bool suppressed(const at_session *s, const at_notice *notice)
@@ -87,6 +112,8 @@ bool at_writer_notices(at_session *s)
     at_writer *tx = &s->tx;
     if (tx->hold)
         return false;
+    if (tx->notices != NULL && gated(s))
+        return true; /* none that anybody has to wait for */
     while (tx->notices != NULL) {
         uint8_t *room = at_writer_room(s, AT_MESSAGE_MAX);
         if (room == NULL)
@@ -96,7 +123,7 @@ bool at_writer_notices(at_session *s)
         if (tx->notices == NULL)
             tx->last_notice = &tx->notices;
         notice->queued = false;
-        at_writer_commit(s, notice->format(notice->arg, (char *)room, AT_MESSAGE_MAX));
+        at_writer_message(s, notice->format(notice->arg, (char *)room, AT_MESSAGE_MAX));
     }
     return true;
 }
@@ -132,7 +159,7 @@ void at_writer_sources(at_session *s)
     at_writer *tx = &s->tx;
     size_t moved = 0;
     at_source *source;
-    while (!tx->fiber_waits && (source = next_ready(tx)) != NULL) {
+    while (!tx->fiber_waits && (source = next_ready(tx)) != NULL && !gated(s)) {
         uint8_t *room = at_writer_room(s, source->need);
         if (room == NULL) {
             at_writer_flush(s);
@@ -147,7 +174,7 @@ void at_writer_sources(at_session *s)
         if (n == 0)
             source->ready = false;
         tx->next_source = source->next; /* only now: one that waits for room keeps its turn */
-        at_writer_commit(s, n);
+        at_writer_message(s, n);
         moved += n;
         if (tx->notices != NULL && !at_writer_notices(s)) /* what produce posted comes after it */
             return;
@@ -197,7 +224,10 @@ void at_write(at_call *call, const void *data, size_t len)
         if (room == NULL)
             return;
         memcpy(room, from, n);
-        at_writer_commit(s, n);
+        if (goes_on || n < len)
+            at_writer_commit(s, n);
+        else
+            at_writer_message(s, n);
         from += n;
         len -= n;
     }
@@ -218,7 +248,7 @@ void at_row(at_call *call, const char *format, ...)
         len = AT_MESSAGE_MAX - 1;
     }
     if (len > 0)
-        at_writer_commit(call->session, (size_t)len);
+        at_writer_message(call->session, (size_t)len);
 }
 
 void at_write_wire(at_call *call, at_wire_id id)
