@@ -10,9 +10,11 @@
 #include "storage/settings.h"
 #include "wifi/station.h"
 
-struct at_flash_family; /* commands/flash_priv.h: mfg_nvs, mounted files */
-struct at_wifi_family;  /* commands/wifi_priv.h: scan options, join in progress, notices */
-struct at_tcpip_family; /* commands/tcpip_priv.h: mux, modes, receive types, notices, sources */
+struct at_flash_family;  /* commands/flash_priv.h: mfg_nvs, mounted files */
+struct at_wifi_family;   /* commands/wifi_priv.h: scan options, join in progress, notices */
+struct at_system_family; /* commands/system_priv.h: sleep, pins */
+struct at_user_family;   /* commands/user_priv.h: RAM, waking the host */
+struct at_tcpip_family;  /* commands/tcpip_priv.h: mux, modes, receive types, notices, sources */
 
 typedef struct at_app {
     at_loop *loop;
@@ -28,12 +30,15 @@ typedef struct at_app {
     at_links *links;
     int64_t *date_offset_us; /* Unix time minus clock in microseconds; also judges certificates */
     at_uart_settings uart;   /* in use now */
-    const char *bin_name;    /* "ESP32C2-4MB" ... for AT+GMR; NULL: that one */
-    const at_flashchip *flash;    /* NULL: none, then partitions is NULL too */
+    at_uart_settings uart_default; /* at the next boot: AT+UART_DEF */
+    const char *bin_name;          /* "ESP32C2-4MB" ... for AT+GMR; NULL: that one */
+    const at_flashchip *flash;     /* NULL: none, then partitions is NULL too */
     const at_partitions *partitions;
     struct at_flash_family *flash_family;
     struct at_wifi_family *wifi;
     struct at_tcpip_family *tcpip;
+    struct at_system_family *system;
+    struct at_user_family *user;
 } at_app;
 
 static inline at_app *at_app_of(const at_call *call)
@@ -44,10 +49,13 @@ static inline at_app *at_app_of(const at_call *call)
 /* Each family: its rows, a constructor called once at boot after the services exist (AT_ERR_NOMEM),
  * what to do right after "ready", and the events it turns into messages. */
 extern const at_family_rows at_flash_rows, at_fs_rows;
+extern const at_family_rows at_system_rows, at_user_rows;
 extern const at_family_rows at_basic_rows, at_wifi_rows, at_tcpip_rows;
 
 at_err at_wifi_family_create(at_app *app);
 at_err at_tcpip_family_create(at_app *app);
+at_err at_system_family_create(at_app *app);
+at_err at_user_family_create(at_app *app);
 at_err at_flash_family_create(at_app *app);
 void at_wifi_boot(at_app *app); /* applies stored mode, address, DNS; auto-connects */
 void at_tcpip_boot(at_app *app);
@@ -56,6 +64,12 @@ void at_wifi_on_station(at_app *app, at_station_event event, int detail);
 void at_wifi_on_net(at_app *app, at_netif_id netif, at_net_event event);
 void at_tcpip_on_net(at_app *app, at_netif_id netif, at_net_event event);
 void at_tcpip_on_link(at_app *app, unsigned id, at_link_event event, at_err reason);
+/* Drives a pin of the module (0 to 20); the supervisor hears of a new level. */
+void at_app_drive_pin(at_app *app, unsigned pin, bool level);
+/* Somebody outside put a level on a pin. */
+void at_system_on_pin(at_app *app, unsigned pin, bool level);
+/* AT+SLEEP, which may tell whether the host sleeps (guide 3.12.4). */
+void at_wake_on_sleep(at_app *app, bool asleep);
 /* Leaves the air before a restart: WIFI DISCONNECT when joined (WIRE 1). */
 void at_wifi_shutdown(at_app *app);
 /* OK, messages, drain (WIRE 1: at most 3 s), then the supervisor's restart; does not return. */

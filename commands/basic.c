@@ -5,6 +5,8 @@
  * - AT+RST takes a second parameter without looking at it (ERRATA 6).
  * - AT+UART_CUR answers at the old settings, waits until that has left, then changes (WIRE 1). What the
  *   port cannot do is logged after the OK, and the old settings stay.
+ * - AT+UART_DEF stores first, then does the same, so it is in force at once (WIRE 1) and at every boot.
+ *   AT+UART is the older name: it sets as AT+UART_DEF and shows what is in use.
  * - AT+SYSTIMESTAMP counts whole seconds; the set value starts at a full second.
  * - AT+GMR: formats of WIRE 3.4; the SDK is ours and says so.
  */
@@ -16,9 +18,9 @@
 static const char FMT_GMR_AT[] = "AT version:%s(%s - %s - %s)\r\n";
 static const char FMT_GMR_SDK[] = "SDK version:%s\r\n";
 static const char FMT_GMR_TIME[] = "compile time(%s):%s\r\n";
-static const char FMT_GMR_BIN[] = "Bin version:v%s(%s)\r\n";
+static const char FMT_GMR_BIN[] = "Bin version:%s(%s)\r\n";
 static const char FMT_CMD[] = "+CMD:%u,\"AT%s\",0,%d,%d,%d\r\n"; /* no row has a test form */
-static const char FMT_UART[] = "+UART_CUR:%lu,%d,%d,%d,%d\r\n";
+static const char FMT_UART[] = "%s:%lu,%d,%d,%d,%d\r\n";
 static const char FMT_SYSRAM[] = "+SYSRAM:%lu,%lu\r\n";
 static const char FMT_SYSMSG[] = "+SYSMSG:%u\r\n";
 static const char FMT_SYSTIMESTAMP[] = "+SYSTIMESTAMP:%lu\r\n";
@@ -100,15 +102,34 @@ static at_result cmd_query(at_call *call)
     return AT_RESULT_OK;
 }
 
-/* ---- AT+UART_CUR ---- */
+/* ---- AT+UART_CUR, AT+UART_DEF ---- */
+
+static at_result show_uart(at_call *call, const at_uart_settings *uart)
+{
+    at_row(call, FMT_UART, call->cmd->name, (unsigned long)uart->baud, uart->data, uart->stop,
+           uart->parity, uart->flow);
+    return AT_RESULT_OK;
+}
 
 static at_result uart_cur_query(at_call *call)
 {
-    const at_uart_settings *uart = &at_app_of(call)->uart;
+    return show_uart(call, &at_app_of(call)->uart);
+}
 
-    at_row(call, FMT_UART, (unsigned long)uart->baud, uart->data, uart->stop, uart->parity,
-           uart->flow);
-    return AT_RESULT_OK;
+static at_result uart_def_query(at_call *call)
+{
+    return show_uart(call, &at_app_of(call)->uart_default);
+}
+
+static at_uart_settings uart_of(const at_call *call)
+{
+    return (at_uart_settings){
+        .baud = (uint32_t)at_int(call, 0),
+        .data = (uint8_t)at_int(call, 1),
+        .stop = (uint8_t)at_int(call, 2),
+        .parity = (uint8_t)at_int(call, 3),
+        .flow = (uint8_t)at_int(call, 4),
+    };
 }
 
 static at_result uart_cur_set(at_call *call)
@@ -116,13 +137,7 @@ static at_result uart_cur_set(at_call *call)
     at_app *app = at_app_of(call);
     at_byteport *port = at_session_port(call->session);
     at_uart_settings actual = app->uart;
-    const at_uart_settings wanted = {
-        .baud = (uint32_t)at_int(call, 0),
-        .data = (uint8_t)at_int(call, 1),
-        .stop = (uint8_t)at_int(call, 2),
-        .parity = (uint8_t)at_int(call, 3),
-        .flow = (uint8_t)at_int(call, 4),
-    };
+    const at_uart_settings wanted = uart_of(call);
 
     at_ok(call);
     if (at_drain(call, UART_DRAIN_MS) == AT_OK && port->ops->configure(port, &wanted, &actual) == 0)
@@ -130,6 +145,18 @@ static at_result uart_cur_set(at_call *call)
     else
         at_log(app->log, AT_LOG_ERROR, "uart", "the port keeps its settings: it cannot do these");
     return AT_RESULT_SILENT;
+}
+
+static at_result uart_def_set(at_call *call)
+{
+    at_app *app = at_app_of(call);
+    const at_uart_settings wanted = uart_of(call);
+    at_err err = at_setting_set_blob(app->settings, AT_SETTING_UART_DEF, &wanted, sizeof wanted);
+
+    if (err != AT_OK)
+        return at_fail_err(call, err, "not stored");
+    app->uart_default = wanted;
+    return uart_cur_set(call);
 }
 
 /* ---- AT+SYSRAM ---- */
@@ -268,6 +295,22 @@ static const at_cmd rows[] = {
       .builds = AT_IN_ALL,
       .guide = "3.1.11",
       .summary = "Current UART configuration, not saved in flash" },
+    { .name = "+UART_DEF",
+      .query = uart_def_query,
+      .set = uart_def_set,
+      AT_SHAPES(uart_shapes),
+      .flags = AT_SAVED_ALWAYS,
+      .builds = AT_IN_ALL,
+      .guide = "3.1.12",
+      .summary = "Default UART configuration, saved in flash" },
+    { .name = "+UART",
+      .query = uart_cur_query,
+      .set = uart_def_set,
+      AT_SHAPES(uart_shapes),
+      .flags = AT_SAVED_ALWAYS | AT_EXTRA,
+      .builds = AT_IN_ALL,
+      .guide = "3.1.12",
+      .summary = "As AT+UART_DEF; the query as AT+UART_CUR (older name)" },
     { .name = "+SYSRAM",
       .query = sysram_query,
       .builds = AT_IN_ALL,

@@ -317,14 +317,14 @@ at_err at_tcpip_family_create(at_app *app)
 
 void at_tcpip_boot(at_app *app)
 {
-    (void)app; /* passthrough at power-on starts here once AT+SAVETRANSLINK exists */
+    at_translink_boot(app);
 }
 
 void at_tcpip_on_net(at_app *app, at_netif_id netif, at_net_event event)
 {
-    (void)app; /* links notice the loss of their interface themselves */
-    (void)netif;
+    (void)netif; /* links notice the loss of their interface themselves */
     (void)event;
+    at_signal_raise(&app->tcpip->link[0].changed); /* passthrough at power-up waits for it */
 }
 
 static void opened(at_tcpip_link *link)

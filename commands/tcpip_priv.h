@@ -76,6 +76,13 @@ bool at_send_target_of(at_call *call, at_send_target *target);
 at_result at_cipsendl_set(at_call *call);
 at_result at_cipsend_execute(at_call *call);
 
+/* Passthrough on a link until +++. at_boot: without a prompt, and the link is opened as link->reopen
+ * says once there is an address. */
+void at_tcpip_pass_through(at_call *call, at_tcpip_link *link, bool at_boot);
+
+/* translink.c */
+void at_translink_boot(at_app *app);
+
 /* tcpip_receive.c */
 void at_tcpip_receive_create(at_tcpip *family);
 void at_tcpip_closed(at_tcpip_link *link);     /* says CLOSED, once */

@@ -121,7 +121,7 @@ static void sender_start(sender *s, at_tcpip_link *link)
     at_link_get(link->family->app->links, link->id, &info);
     s->link = link;
     s->sink = (at_sink){ .consume = consume, .arg = s };
-    s->udp = at_link_type_is_udp(info.type);
+    s->udp = at_link_type_is_udp(info.state != AT_LINK_FREE ? info.type : link->reopen.type);
     s->progress = &link->changed;
     at_timer_init(&s->interval, interval_over, s);
 }
@@ -224,6 +224,39 @@ static void end_attempt(at_tcpip_link *link)
         at_link_close(link->family->app->links, link->id);
 }
 
+static bool has_address(const at_app *app)
+{
+    at_ip_config config;
+    at_net_ip(app->net, AT_NETIF_STA, &config);
+    return config.ip.family != AT_FAMILY_NONE;
+}
+
+static void open_at_boot(at_call *call, at_tcpip_link *link)
+{
+    at_err err = AT_OK;
+    while (err == AT_OK && !has_address(link->family->app))
+        err = at_stream_wait(call, &link->changed, UINT32_MAX);
+    if (err == AT_OK)
+        reconnect(link);
+}
+
+void at_tcpip_pass_through(at_call *call, at_tcpip_link *link, bool at_boot)
+{
+    sender s = { .block = AT_CHUNK_MAX, .keep = true };
+    sender_start(&s, link);
+    if (at_boot) {
+        at_stream_enter(call, AT_MODE_PASSTHROUGH, 0, &s.sink);
+        open_at_boot(call, link);
+    } else {
+        at_stream_begin(call, AT_MODE_PASSTHROUGH, 0, &s.sink);
+    }
+    keep_connected(call, link);
+    end_attempt(link);
+    sender_stop(call, &s);
+    if (at_session_sysmsg(call->session) & AT_SYSMSG_QUIT)
+        at_write(call, at_wire[AT_WIRE_QUITT].text, at_wire[AT_WIRE_QUITT].len);
+}
+
 at_result at_cipsend_execute(at_call *call)
 {
     at_tcpip *family = at_tcpip_of(call);
@@ -232,13 +265,6 @@ at_result at_cipsend_execute(at_call *call)
         return at_fail(call, AT_SUB_EXEC_FAIL, 0, "passthrough needs AT+CIPMODE=1");
     if (link == NULL)
         return at_fail(call, AT_SUB_EXEC_FAIL, 0, "passthrough needs a connection");
-    sender s = { .block = AT_CHUNK_MAX, .keep = true };
-    sender_start(&s, link);
-    at_stream_begin(call, AT_MODE_PASSTHROUGH, 0, &s.sink);
-    keep_connected(call, link);
-    end_attempt(link);
-    sender_stop(call, &s);
-    if (at_session_sysmsg(call->session) & AT_SYSMSG_QUIT)
-        at_write(call, at_wire[AT_WIRE_QUITT].text, at_wire[AT_WIRE_QUITT].len);
+    at_tcpip_pass_through(call, link, false);
     return AT_RESULT_SILENT;
 }

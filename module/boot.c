@@ -99,6 +99,17 @@ static void open_storage(at_module *m)
     m->app.settings = at_settings_open(&m->heap, &m->log, m->nvs);
 }
 
+/* The stored settings of the port, before the first byte. */
+static void set_uart(at_module *m)
+{
+    at_byteport *port = m->config.port;
+    at_uart_settings *stored = &m->app.uart_default;
+    if (!at_setting_blob(m->app.settings, AT_SETTING_UART_DEF, stored, sizeof(*stored)))
+        return;
+    if (port->ops->configure(port, stored, &m->app.uart) != 0)
+        at_log(&m->log, AT_LOG_ERROR, "boot", "the port cannot do what AT+UART_DEF says");
+}
+
 static void start_session(at_module *m)
 {
     const at_module_config *c = &m->config;
@@ -199,7 +210,7 @@ static void prepare_app(at_module *m)
     m->app.random = m->config.random;
     m->app.supervisor = m->config.supervisor;
     m->app.radio = m->config.radio;
-    m->app.uart = m->config.uart;
+    m->app.uart = m->app.uart_default = m->config.uart;
     /* A reset starts at 1970 (guide 3.3.21). */
     at_the_current.date_offset_us = -(int64_t)at_loop_now(m->config.loop);
     m->app.date_offset_us = &at_the_current.date_offset_us;
@@ -220,6 +231,7 @@ at_module *at_module_boot(const at_module_config *config)
     open_storage(m);
     if (m->app.settings == NULL)
         return failed(m, "settings");
+    set_uart(m);
     start_session(m);
     if (m->app.session == NULL)
         return failed(m, "the AT engine");
@@ -231,7 +243,8 @@ at_module *at_module_boot(const at_module_config *config)
         return failed(m, "the station");
     if (at_flash_family_create(&m->app) != AT_OK)
         return failed(m, "the flash commands");
-    if (at_wifi_family_create(&m->app) != AT_OK || at_tcpip_family_create(&m->app) != AT_OK)
+    if (at_wifi_family_create(&m->app) != AT_OK || at_tcpip_family_create(&m->app) != AT_OK ||
+        at_system_family_create(&m->app) != AT_OK || at_user_family_create(&m->app) != AT_OK)
         return failed(m, "the command families");
     at_session_set_sysmsg(m->app.session,
                           (unsigned)at_setting_int(m->app.settings, AT_SETTING_SYSMSG));
@@ -253,6 +266,11 @@ void at_module_measure(const at_module *m, at_module_usage *usage)
     };
     at_net_usage(m->app.net, &usage->pcbs, &net_timers);
     usage->timers += net_timers;
+}
+
+void at_module_pin(at_module *m, unsigned pin, bool level)
+{
+    at_system_on_pin(&m->app, pin, level);
 }
 
 bool at_module_idle(const at_module *m)

@@ -41,6 +41,9 @@ typedef struct at_module_config {
  * log says for what. One module per process (iface/current.h). */
 at_module *at_module_boot(const at_module_config *config);
 
+/* Somebody outside put a level on pin 0 to 20 of the chip. */
+void at_module_pin(at_module *m, unsigned pin, bool level);
+
 /* What a test compares with its value after boot. */
 typedef struct at_module_usage {
     size_t heap_used, heap_peak;
