@@ -243,10 +243,11 @@ static int bind_to(const char *host, const char *port, char *why, size_t room)
 
 static void describe(socket_port *p, const char *host)
 {
-    struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+    struct sockaddr_storage address;
     socklen_t len = sizeof address;
     unsigned port = 0;
 
+    memset(&address, 0, sizeof address);
     if (getsockname(p->listener.fd, (struct sockaddr *)&address, &len) == 0)
         port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
                                                    : ((struct sockaddr_in *)&address)->sin_port);
