@@ -84,11 +84,13 @@ static at_result restore_execute(at_call *call)
 static at_result gmr_execute(at_call *call)
 {
     const char *module = at_app_of(call)->bin_name;
+    const char *bin = at_app_of(call)->bin_version;
 
     at_row(call, FMT_GMR_AT, AT_VERSION_CORE, AT_VERSION_HASH, AT_VERSION_CHIP, AT_VERSION_DATE);
     at_row(call, FMT_GMR_SDK, AT_VERSION_SDK);
     at_row(call, FMT_GMR_TIME, AT_VERSION_HASH, AT_VERSION_DATE);
-    at_row(call, FMT_GMR_BIN, AT_VERSION_CORE, module != NULL ? module : "ESP32C2-4MB");
+    at_row(call, FMT_GMR_BIN, bin != NULL ? bin : "v" AT_VERSION_CORE,
+           module != NULL ? module : "ESP32C2-4MB");
     return AT_RESULT_OK;
 }
 

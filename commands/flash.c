@@ -412,7 +412,42 @@ static at_result sysmfg_set(at_call *call)
     }
 }
 
+/* ---- AT+SYSROLLBACK ---- */
+
+static at_result sysrollback_execute(at_call *call)
+{
+    at_ota *ota = &at_app_of(call)->flash_family->ota;
+    if (ota->running < 0) {
+        return at_fail(call, AT_SUB_EXEC_FAIL, 0,
+                       "no app slot holds an image: `attache flash create` makes one");
+    }
+    at_err err = at_ota_rollback(ota);
+    switch (err) {
+    case AT_OK: at_app_restart(call, AT_BOOT_NORMAL, 0); return AT_RESULT_SILENT;
+    case AT_ERR_UNSUPPORTED: return at_fail_err(call, err, "this module has one app slot");
+    case AT_ERR_NOT_FOUND: return at_fail_err(call, err, "no other firmware ran before this one");
+    default: return at_fail_err(call, err, "the other slot holds no valid image");
+    }
+}
+
 /* ---- families ---- */
+
+/* The boot loader's part, and the application's: whoever comes this far is up. */
+static void start_slots(at_app *app)
+{
+    at_ota *ota = &app->flash_family->ota;
+    ota->running = -1;
+    if (app->partitions == NULL) {
+        return;
+    }
+    at_ota_boot(ota, app->flash, app->partitions, app->log);
+    if (at_ota_confirm(ota) != AT_OK) {
+        at_log(app->log, AT_LOG_ERROR, "ota", "the running firmware could not be confirmed");
+    }
+    if (ota->running >= 0 && ota->info.described) {
+        app->bin_version = ota->info.version;
+    }
+}
 
 at_err at_flash_family_create(at_app *app)
 {
@@ -420,6 +455,7 @@ at_err at_flash_family_create(at_app *app)
     if (app->flash_family == NULL) {
         return AT_ERR_NOMEM;
     }
+    start_slots(app);
     app->flash_family->mfg = at_mfg_create(app->heap, app->log, app->flash, app->partitions);
     return app->flash_family->mfg != NULL ? AT_OK : AT_ERR_NOMEM;
 }
@@ -507,6 +543,11 @@ static const at_cmd rows[] = {
       .builds = AT_IN_ALL,
       .guide = "3.1.19",
       .summary = "Query, erase, read and write values of the manufacturing partition" },
+    { .name = "+SYSROLLBACK",
+      .execute = sysrollback_execute,
+      .builds = AT_IN_ALL,
+      .guide = "3.1.22",
+      .summary = "Roll back to the previous firmware" },
 };
 
 const at_family_rows at_flash_rows = AT_FAMILY(rows);
