@@ -89,9 +89,9 @@ static void clean_slave(pty *p)
     slave = open(p->connector.path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     if (slave >= 0) {
         tcflush(slave, TCIFLUSH);
+        set_raw(p->master); /* before the close: the next host finds no other settings */
         close(slave);
     }
-    set_raw(p->master);
     add_watch(p);
     p->shared->hosts = hung_up(p) ? 0 : 1;
     p->shared->gone = p->shared->hosts == 0;
@@ -111,7 +111,8 @@ static void take_event(pty *p, const struct inotify_event *event)
         return;
     if (p->shared->hosts > 0)
         p->shared->hosts--;
-    if (p->shared->hosts == 0)
+    /* One that opened while the watch was renewed may be counted twice: the hang-up tells. */
+    if (p->shared->hosts == 0 || hung_up(p))
         clean_slave(p);
 }
 
