@@ -24,20 +24,37 @@
 
 /* ---- helpers for the other files ---- */
 
+static air_ap *first_hosted(at_air_port *port)
+{
+    while (port != NULL && !port->hosting)
+        port = port->next;
+    return port != NULL ? &port->own : NULL;
+}
+
+air_ap *air_next_ap(const at_air *air, const air_ap *ap)
+{
+    if (ap != NULL && ap->host != NULL)
+        return first_hosted(ap->host->next);
+    ap = ap == NULL ? air->aps : ap + 1;
+    if (ap < air->aps + air->world.ap_count)
+        return (air_ap *)ap; /* the air's own, which nobody holds constant */
+    return first_hosted(air->ports);
+}
+
 air_ap *air_find_ap(at_air *air, const char *name)
 {
-    for (uint32_t i = 0; i < air->world.ap_count; i++) {
-        if (strcmp(air->aps[i].def->name, name) == 0)
-            return &air->aps[i];
+    for (air_ap *ap = air_next_ap(air, NULL); ap != NULL; ap = air_next_ap(air, ap)) {
+        if (strcmp(ap->def->name, name) == 0)
+            return ap;
     }
     return NULL;
 }
 
 air_ap *air_find_bssid(at_air *air, const uint8_t bssid[6])
 {
-    for (uint32_t i = 0; i < air->world.ap_count; i++) {
-        if (air->aps[i].on && memcmp(air->aps[i].def->bssid, bssid, 6) == 0)
-            return &air->aps[i];
+    for (air_ap *ap = air_next_ap(air, NULL); ap != NULL; ap = air_next_ap(air, ap)) {
+        if (ap->on && memcmp(ap->def->bssid, bssid, 6) == 0)
+            return ap;
     }
     return NULL;
 }
@@ -132,10 +149,12 @@ void at_air_destroy(at_air *air)
     at_free(air->config.heap, air);
 }
 
-static void lose_power(air_ap *ap)
+void air_lose_power(air_ap *ap)
 {
     at_air *air = ap->air;
 
+    if (ap->host != NULL)
+        air_hosted_power(ap);
     while (ap->members != NULL) {
         at_air_port *port = ap->members;
         bool believes = port->state >= AIR_HANDSHAKE && !port->wired;
@@ -174,7 +193,7 @@ void air_update_power(air_ap *ap)
     if (on)
         gain_power(ap);
     else
-        lose_power(ap);
+        air_lose_power(ap);
 }
 
 at_err at_air_ap_power(at_air *air, const char *name, bool on)
@@ -244,7 +263,7 @@ at_air_port *at_air_attach_wired(at_air *air, const char *name,
                                  void *ctx)
 {
     air_ap *ap = air_find_ap(air, name);
-    at_air_port *port = ap != NULL ? attach(air, send, ctx) : NULL;
+    at_air_port *port = ap != NULL && ap->host == NULL ? attach(air, send, ctx) : NULL;
 
     if (port == NULL)
         return NULL;
@@ -257,6 +276,7 @@ at_air_port *at_air_attach_wired(at_air *air, const char *name,
 
 static void let_go(at_air_port *port)
 {
+    air_hosting_end(port);
     air_leave(port);
     port->heard = NULL;
     at_timer_stop(port->air->config.loop, &port->beacon_timer);
@@ -265,15 +285,19 @@ static void let_go(at_air_port *port)
 
 void at_air_reset_port(at_air_port *port)
 {
-    if (!port->wired) /* a cable stays where it is */
-        let_go(port);
+    if (port->wired) /* a cable stays where it is */
+        return;
+    air_hosted_silent(port);
+    let_go(port);
 }
 
 void at_air_detach(at_air_port *port)
 {
     at_air_port **link = &port->air->ports;
 
+    air_hosted_gone(port);
     let_go(port);
+    air_hosted_forget(port);
     air_forwards_free(port);
     while (*link != port)
         link = &(*link)->next;
@@ -289,7 +313,7 @@ static void data_input(at_air_port *port, const uint8_t *frame, size_t len)
         if (port->state != AIR_JOINED)
             return;
         memcpy(port->mac, frame + 6, 6);
-    } else if (port->state != AIR_JOINED || memcmp(frame + 6, port->mac, 6) != 0) {
+    } else if (!air_passes(port) || memcmp(frame + 6, port->mac, 6) != 0) {
         air->counters.unjoined++;
         if (port->ap == NULL)
             air_not_associated(port);
@@ -313,6 +337,8 @@ void at_air_input(at_air_port *port, const uint8_t *frame, size_t len)
         air->config.on_frame(air->config.owner, port, true, frame, len);
     if (ether.type == AT_ETHERTYPE_MGMT && !port->wired)
         air_mgmt_input(port, frame, len);
+    else if (port->hosting && air_hosting_frame(port, frame, len))
+        return;
     else if (ether.type == AT_ETHERTYPE_EAPOL && !port->wired)
         air_eapol_input(port, frame, len);
     else

@@ -56,6 +56,33 @@ typedef struct air_forward {
     bool reported; /* its failure was, for this address */
 } air_forward;
 
+typedef struct air_effects {  /* all active faults of one access point together */
+    uint32_t loss, duplicate; /* percent */
+    uint32_t rate;            /* bytes per second, 0: none */
+    uint64_t delay_us;
+    bool kinds[AT_FAULT_KINDS];
+} air_effects;
+
+struct air_ap {
+    at_air *air;
+    const at_world_ap *def;
+    at_air_port *host; /* the radio that is this access point; NULL: the world's */
+    bool power;        /* the switch; a fault may take it away as well */
+    bool on;
+    int8_t rssi;
+    uint8_t gateway_mac[6];
+    uint32_t netmask, network;
+    at_air_port *members;
+    uint32_t associated;
+    uint16_t last_aid, ip_id;
+    uint8_t gtk[16], pmk[AT_PMK_LEN];
+    bool pmk_ready, derive_waited;
+    at_task derive;
+    air_effects effects;
+    at_dhcps dhcps;
+    at_dhcps_lease *leases;
+};
+
 struct at_air_port {
     at_air *air;
     at_air_port *next, *next_member;
@@ -87,32 +114,13 @@ struct at_air_port {
     uint64_t last_refused; /* address and port, for the log */
     air_forward *forwards;
     uint64_t frames_in, frames_out;
-};
 
-typedef struct air_effects {  /* all active faults of one access point together */
-    uint32_t loss, duplicate; /* percent */
-    uint32_t rate;            /* bytes per second, 0: none */
-    uint64_t delay_us;
-    bool kinds[AT_FAULT_KINDS];
-} air_effects;
-
-struct air_ap {
-    at_air *air;
-    const at_world_ap *def;
-    bool power; /* the switch; a fault may take it away as well */
-    bool on;
-    int8_t rssi;
-    uint8_t gateway_mac[6];
-    uint32_t netmask, network;
-    at_air_port *members;
-    uint32_t associated;
-    uint16_t last_aid, ip_id;
-    uint8_t gtk[16], pmk[AT_PMK_LEN];
-    bool pmk_ready, derive_waited;
-    at_task derive;
-    air_effects effects;
-    at_dhcps dhcps;
-    at_dhcps_lease *leases;
+    at_air_port *silent_host; /* whose member it was when it lost power, until it is missed */
+    uint8_t silent_mac[6];
+    at_timer silence_timer;
+    bool hosting; /* the radio is an access point itself (hosted.c) */
+    at_world_ap own_def;
+    air_ap own;
 };
 
 typedef enum air_fault_state {
@@ -166,8 +174,12 @@ struct at_air {
 /* ---- air.c ---- */
 air_ap *air_find_ap(at_air *air, const char *name);
 air_ap *air_find_bssid(at_air *air, const uint8_t bssid[6]); /* only when it has power */
+/* Walks over the world's access points and those of radios; NULL begins and ends. */
+air_ap *air_next_ap(const at_air *air, const air_ap *ap);
+void air_lose_power(air_ap *ap);
 /* Makes power and faults true: throws members off or lets radios hear it again. */
 void air_update_power(air_ap *ap);
+void air_add_up(air_ap *ap); /* fault.c: the effects of all faults on one access point */
 void air_event(at_air *air, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* A frame for the port's owner, as it is. */
@@ -185,12 +197,32 @@ void air_enter(at_air_port *port, air_ap *ap); /* becomes a member */
 void air_set_state(at_air_port *port, air_state state);
 const char *air_state_name(air_state state);
 void air_tell_quality(at_air_port *port);
+void air_beacon_lost(at_air_port *port);           /* the radio gives up what it heard */
 void air_learn_ip(at_air_port *port, uint32_t ip); /* 0: has none any more */
 
 void air_joined(at_air_port *port);
+void air_send_mgmt(at_air_port *port, const uint8_t from[6], at_mgmt *m);
 bool air_same_ssid(const at_ssid *a, const at_ssid *b);
 /* A log line: the station's address, what it did, its access point, and why ("": nothing). */
 void air_tell(at_air_port *port, const char *what, const char *why);
+
+/* ---- hosted.c ---- */
+void air_hosted_init(at_air_port *port);
+/* A management frame that only an access point sends, from the radio that is one; false: other. */
+bool air_hosting_mgmt(at_air_port *host, const at_mgmt *m);
+/* EAPOL or data of the radio's access point; false: of its station. */
+bool air_hosting_frame(at_air_port *host, const uint8_t *frame, size_t len);
+void air_hosting_end(at_air_port *host);
+void air_hosted_auth(at_air_port *port, air_ap *ap, const at_mgmt *m);
+void air_hosted_assoc(at_air_port *port, const at_mgmt *m);
+void air_hosted_relay(air_ap *ap, const at_mgmt *m); /* to the radio, as it is */
+void air_hosted_left(at_air_port *port, uint16_t reason);
+void air_hosted_power(air_ap *ap); /* it does not hear its members any more */
+/* The member's radio lost power; its access point notices by silence. */
+void air_hosted_silent(at_air_port *port);
+/* The radio turns to another access point, or is gone for good. */
+void air_hosted_gone(at_air_port *port);
+void air_hosted_forget(at_air_port *host); /* the radio goes: nobody may point to it */
 
 /* ---- handshake.c ---- */
 void air_handshake_init(air_ap *ap);
@@ -200,6 +232,9 @@ void air_handshake_timeout(at_air_port *port);
 void air_eapol_input(at_air_port *port, const uint8_t *frame, size_t len);
 
 /* ---- medium.c ---- */
+/* Whether data may pass. A radio that is an access point judges itself when a station has its keys:
+ * the station's first data is right behind its last handshake message. */
+bool air_passes(const at_air_port *port);
 void air_pipes_init(at_air_port *port);
 void air_pipes_flush(at_air_port *port);
 /* A data frame between a member and its access point: comes out in air_switch_input or

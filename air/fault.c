@@ -31,7 +31,7 @@ static bool concerns(const air_fault *fault, const air_ap *ap)
     return fault->def.ap[0] == '\0' || strcmp(fault->def.ap, ap->def->name) == 0;
 }
 
-static void add_up(air_ap *ap)
+void air_add_up(air_ap *ap)
 {
     air_effects sum = { .loss = 0 };
     at_air *air = ap->air;
@@ -52,7 +52,8 @@ static void add_up(air_ap *ap)
             sum.rate = def->value;
     }
     ap->effects = sum;
-    air_dhcp_mode(ap);
+    if (ap->host == NULL)
+        air_dhcp_mode(ap);
 }
 
 static void add_up_all(at_air *air)
@@ -60,8 +61,8 @@ static void add_up_all(at_air *air)
     air->counting = 0;
     for (uint32_t i = 0; i < air->fault_count; i++)
         air->counting += air->faults[i].state == AIR_FAULT_WAIT_BYTES ? 1u : 0u;
-    for (uint32_t i = 0; i < air->world.ap_count; i++)
-        add_up(&air->aps[i]);
+    for (air_ap *ap = air_next_ap(air, NULL); ap != NULL; ap = air_next_ap(air, ap))
+        air_add_up(ap);
     at_loop_post(air->config.loop, &air->strike);
 }
 
@@ -144,15 +145,16 @@ static void strike(void *arg)
         if (!fault->strike)
             continue;
         fault->strike = false;
-        for (uint32_t j = 0; j < air->world.ap_count && fault->def.kind == AT_FAULT_DEAUTH; j++) {
-            if (concerns(fault, &air->aps[j]))
-                throw_out(&air->aps[j]);
+        if (fault->def.kind != AT_FAULT_DEAUTH)
+            continue;
+        for (air_ap *ap = air_next_ap(air, NULL); ap != NULL; ap = air_next_ap(air, ap)) {
+            if (concerns(fault, ap))
+                throw_out(ap);
         }
-        if (fault->def.kind == AT_FAULT_DEAUTH) /* once */
-            set_state(fault, AIR_FAULT_OFF);
+        set_state(fault, AIR_FAULT_OFF); /* once */
     }
-    for (uint32_t i = 0; i < air->world.ap_count; i++)
-        air_update_power(&air->aps[i]);
+    for (air_ap *ap = air_next_ap(air, NULL); ap != NULL; ap = air_next_ap(air, ap))
+        air_update_power(ap);
 }
 
 /* From outside of any frame's way there is no reason to wait for the task. */

@@ -111,6 +111,10 @@ void air_eapol_input(at_air_port *port, const uint8_t *frame, size_t len)
         port->air->counters.unjoined++;
         return;
     }
+    if (port->ap->host != NULL) {
+        air_deliver(port->ap->host, frame, len);
+        return;
+    }
     if (port->eapol.state == AT_EAPOL_WAIT_2) {
         derive(port->ap);
         memcpy(port->eapol.pmk, port->ap->pmk, sizeof port->eapol.pmk);

@@ -16,14 +16,21 @@
 
 #define PIPE_BYTES_MAX (512u * 1024u)
 
+bool air_passes(const at_air_port *port)
+{
+    return port->state == AIR_JOINED || (port->state == AIR_HANDSHAKE && port->ap->host != NULL);
+}
+
 static void come_out(air_pipe *pipe, const uint8_t *frame, size_t len)
 {
     at_air_port *port = pipe->port;
 
-    if (port->state != AIR_JOINED || !port->ap->on)
+    if (!air_passes(port) || !port->ap->on)
         return;
     air_count_bytes(port->ap, len);
-    if (pipe->to_air)
+    if (pipe->to_air && port->ap->host != NULL)
+        air_deliver(port->ap->host, frame, len);
+    else if (pipe->to_air)
         air_switch_input(port, frame, len);
     else
         air_deliver(port, frame, len);
@@ -122,7 +129,7 @@ void air_pass(at_air_port *port, bool to_air, const uint8_t *frame, size_t len)
     twice = effects->duplicate > 0 && air_random(air, 100) < effects->duplicate;
     enter(pipe, frame, len);
     /* The first copy may have ended the membership. */
-    if (twice && port->state == AIR_JOINED)
+    if (twice && air_passes(port))
         enter(pipe, frame, len);
 }
 

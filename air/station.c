@@ -114,7 +114,7 @@ void air_joined(at_air_port *port)
 
 /* ---- frames to the radio ---- */
 
-static void send_mgmt(at_air_port *port, const uint8_t from[6], at_mgmt *m)
+void air_send_mgmt(at_air_port *port, const uint8_t from[6], at_mgmt *m)
 {
     uint8_t frame[AT_MGMT_FRAME_MAX];
     size_t len;
@@ -130,13 +130,15 @@ static void send_deauth(at_air_port *port, const air_ap *ap, uint16_t reason)
 {
     at_mgmt m = { .type = AT_MGMT_DEAUTH, .deauth = { .reason = reason } };
 
-    send_mgmt(port, ap->def->bssid, &m);
+    air_send_mgmt(port, ap->def->bssid, &m);
 }
 
 void air_deauth(at_air_port *port, uint16_t reason)
 {
     air_ap *ap = port->ap;
 
+    if (ap->host != NULL) /* it hears of it as from the station */
+        air_hosted_left(port, reason);
     air_leave(port);
     port->heard = NULL;
     send_deauth(port, ap, reason);
@@ -157,33 +159,26 @@ void air_tell_quality(at_air_port *port)
 {
     at_mgmt m = { .type = AT_MGMT_QUALITY, .quality = { .rssi = port->ap->rssi } };
 
-    send_mgmt(port, port->ap->def->bssid, &m);
+    air_send_mgmt(port, port->ap->def->bssid, &m);
 }
 
-static void beacon_lost(void *arg)
+void air_beacon_lost(at_air_port *port)
 {
-    at_air_port *port = arg;
     at_mgmt m = { .type = AT_MGMT_BEACON_LOST };
     const air_ap *ap = port->heard;
 
     port->heard = NULL;
+    at_timer_stop(port->air->config.loop, &port->beacon_timer);
     if (ap != NULL)
-        send_mgmt(port, ap->def->bssid, &m);
+        air_send_mgmt(port, ap->def->bssid, &m);
+}
+
+static void beacon_timer_fired(void *arg)
+{
+    air_beacon_lost(arg);
 }
 
 /* ---- scan ---- */
-
-static uint8_t pairwise_of(uint8_t auth)
-{
-    switch (auth) {
-    case AT_AUTH_OPEN: return AT_CIPHER_NONE;
-    case AT_AUTH_WEP: return AT_CIPHER_WEP40;
-    case AT_AUTH_WPA_PSK: return AT_CIPHER_TKIP;
-    case AT_AUTH_WPA_WPA2_PSK: return AT_CIPHER_TKIP_CCMP;
-    case AT_AUTH_WAPI_PSK: return AT_CIPHER_UNKNOWN; /* SMS4 is not among those of CWLAP */
-    default: return AT_CIPHER_CCMP;
-    }
-}
 
 static void send_beacon(at_air_port *port, const air_ap *ap, bool with_ssid)
 {
@@ -196,13 +191,13 @@ static void send_beacon(at_air_port *port, const air_ap *ap, bool with_ssid)
     bss->channel = ap->def->channel;
     bss->rssi = ap->rssi;
     bss->auth = ap->def->auth;
-    bss->pairwise = pairwise_of(bss->auth);
-    bss->group = bss->pairwise == AT_CIPHER_TKIP_CCMP ? AT_CIPHER_TKIP : bss->pairwise;
+    bss->pairwise = (uint8_t)at_auth_pairwise(bss->auth);
+    bss->group = (uint8_t)at_auth_group(bss->auth);
     bss->protocols = ap->def->protocols;
     bss->pmf = ap->def->auth == AT_AUTH_OPEN ? 0 : ap->def->pmf;
     bss->wps = ap->def->wps;
     memcpy(bss->country, ap->def->country, sizeof bss->country);
-    send_mgmt(port, ap->def->bssid, &m);
+    air_send_mgmt(port, ap->def->bssid, &m);
 }
 
 bool air_same_ssid(const at_ssid *a, const at_ssid *b)
@@ -231,9 +226,11 @@ static void scan_finish(void *arg)
     at_air *air = port->air;
     at_mgmt m = { .type = AT_MGMT_SCAN_DONE, .scan_done = { .token = port->scan_token } };
 
-    for (uint32_t i = 0; i < air->world.ap_count; i++)
-        scan_result(port, &air->aps[i]);
-    send_mgmt(port, air->aps[0].def->bssid, &m);
+    for (air_ap *ap = air_next_ap(air, NULL); ap != NULL; ap = air_next_ap(air, ap)) {
+        if (ap->host != port)
+            scan_result(port, ap);
+    }
+    air_send_mgmt(port, air->aps[0].def->bssid, &m);
 }
 
 static void scan_start(at_air_port *port, const at_mgmt *m)
@@ -261,12 +258,18 @@ static void auth_input(at_air_port *port, const at_mgmt *m)
     air_ap *ap = air_find_bssid(air, m->to);
     at_mgmt answer = { .type = AT_MGMT_AUTH };
 
-    if (ap == NULL || m->auth.sequence != 1 || at_ether_is_multicast(m->from))
+    if (ap == NULL || m->auth.sequence != 1 || at_ether_is_multicast(m->from) || ap->host == port)
         return;
+    if (port->ap != NULL && port->ap != ap)
+        air_hosted_gone(port);
     air_leave(port);
     port->heard = NULL;
     at_timer_stop(air->config.loop, &port->beacon_timer);
     memcpy(port->mac, m->from, 6);
+    if (ap->host != NULL) {
+        air_hosted_auth(port, ap, m);
+        return;
+    }
     answer.auth.algorithm = m->auth.algorithm;
     answer.auth.sequence = 2;
     if (m->auth.algorithm == AT_AUTH_ALG_OPEN) {
@@ -278,24 +281,7 @@ static void auth_input(at_air_port *port, const at_mgmt *m)
                "%s refuses authentication algorithm %u (SAE is not there yet)", ap->def->name,
                (unsigned)m->auth.algorithm);
     }
-    send_mgmt(port, ap->def->bssid, &answer);
-}
-
-/* Whether an access point of one mode takes a station that wants another. */
-static bool auth_fits(uint8_t ap, uint8_t wanted)
-{
-    bool wpa = wanted == AT_AUTH_WPA_PSK || wanted == AT_AUTH_WPA_WPA2_PSK;
-    bool wpa2 = wanted == AT_AUTH_WPA2_PSK || wanted == AT_AUTH_WPA_WPA2_PSK ||
-                wanted == AT_AUTH_WPA2_WPA3_PSK;
-
-    switch (ap) {
-    case AT_AUTH_OPEN: return wanted == AT_AUTH_OPEN;
-    case AT_AUTH_WPA_PSK: return wpa;
-    case AT_AUTH_WPA2_PSK:
-    case AT_AUTH_WPA2_WPA3_PSK: /* its WPA3 half needs SAE */ return wpa2;
-    case AT_AUTH_WPA_WPA2_PSK: return wpa || wpa2;
-    default: return false;
-    }
+    air_send_mgmt(port, ap->def->bssid, &answer);
 }
 
 static uint16_t assoc_status(at_air_port *port, const at_mgmt *m)
@@ -307,7 +293,7 @@ static uint16_t assoc_status(at_air_port *port, const at_mgmt *m)
     if (!air_same_ssid(&m->assoc.ssid, &ap->def->ssid)) {
         status = AT_STATUS_FAILURE;
         why = "another SSID was asked for";
-    } else if (!auth_fits(ap->def->auth, m->assoc.auth)) {
+    } else if (!at_auth_fits(ap->def->auth, m->assoc.auth)) {
         status = AT_STATUS_INVALID_AKMP;
         why = "the authentication mode does not fit, or is not there yet";
     } else if (ap->def->auth != AT_AUTH_OPEN &&
@@ -333,7 +319,7 @@ static void finish_assoc(at_air_port *port)
     answer.assoc_answer.aid = port->aid;
     if (port->status != AT_STATUS_OK)
         air_leave(port);
-    send_mgmt(port, ap->def->bssid, &answer);
+    air_send_mgmt(port, ap->def->bssid, &answer);
     if (port->status != AT_STATUS_OK)
         return;
     port->heard = ap;
@@ -351,6 +337,10 @@ static void assoc_input(at_air_port *port, const at_mgmt *m)
     if (ap == NULL || port->state != AIR_AUTHENTICATED || memcmp(m->to, ap->def->bssid, 6) != 0 ||
         memcmp(m->from, port->mac, 6) != 0 || ap->effects.kinds[AT_FAULT_NO_ASSOC])
         return;
+    if (ap->host != NULL) {
+        air_hosted_assoc(port, m);
+        return;
+    }
     port->status = assoc_status(port, m);
     ap->associated++;
     ap->last_aid = (uint16_t)(ap->last_aid % 2007u + 1u);
@@ -378,6 +368,8 @@ static void deauth_input(at_air_port *port, const at_mgmt *m)
         memcmp(m->from, port->mac, 6) != 0)
         return;
     air_tell(port, "left", "");
+    if (port->ap->host != NULL)
+        air_hosted_relay(port->ap, m);
     air_leave(port);
     port->heard = NULL;
 }
@@ -390,6 +382,8 @@ void air_mgmt_input(at_air_port *port, const uint8_t *frame, size_t len)
         port->air->counters.invalid++;
         return;
     }
+    if (air_hosting_mgmt(port, &m))
+        return;
     switch (m.type) {
     case AT_MGMT_SCAN: scan_start(port, &m); break;
     case AT_MGMT_AUTH: auth_input(port, &m); break;
@@ -402,6 +396,7 @@ void air_mgmt_input(at_air_port *port, const uint8_t *frame, size_t len)
 void air_port_timers(at_air_port *port)
 {
     at_timer_init(&port->timer, timer_fired, port);
-    at_timer_init(&port->beacon_timer, beacon_lost, port);
+    at_timer_init(&port->beacon_timer, beacon_timer_fired, port);
     at_timer_init(&port->scan_timer, scan_finish, port);
+    air_hosted_init(port);
 }

@@ -107,6 +107,10 @@ static void add_ap(text *t, const air_ap *ap)
         at_world_auth_name(ap->def->auth), uplinks[ap->def->uplink]);
     add_ip(t, "gateway", ap->def->gateway);
     add(t, ",\"stations\":%u", (unsigned)ap->associated);
+    if (ap->host != NULL) {
+        at_format_mac(bssid, ap->host->factory_mac);
+        add(t, ",\"radio\":\"%s\"", bssid);
+    }
     add_leases(t, ap);
     add(t, "}");
 }
@@ -130,9 +134,9 @@ size_t at_air_status(const at_air *air, char *buffer, size_t room)
     const air_counters *c = &air->counters;
 
     add(&t, "{\"aps\":[");
-    for (uint32_t i = 0; i < air->world.ap_count; i++) {
-        add(&t, "%s", i > 0 ? "," : "");
-        add_ap(&t, &air->aps[i]);
+    for (air_ap *ap = air_next_ap(air, NULL); ap != NULL; ap = air_next_ap(air, ap)) {
+        add(&t, "%s", ap != air->aps ? "," : "");
+        add_ap(&t, ap);
     }
     add(&t, "],\"ports\":[");
     for (const at_air_port *port = air->ports; port != NULL; port = port->next) {

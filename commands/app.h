@@ -4,16 +4,19 @@
 #define COMMANDS_APP_H
 
 #include "core/session.h"
+#include "net/dhcp_server.h"
 #include "net/link.h"
 #include "net/net.h"
 #include "storage/partition.h"
 #include "storage/settings.h"
+#include "wifi/softap.h"
 #include "wifi/station.h"
 
 struct at_flash_family;  /* commands/flash_priv.h: mfg_nvs, mounted files */
 struct at_wifi_family;   /* commands/wifi_priv.h: scan options, join in progress, notices */
 struct at_system_family; /* commands/system_priv.h: sleep, pins */
 struct at_user_family;   /* commands/user_priv.h: RAM, waking the host */
+struct at_softap_family; /* commands/softap_priv.h */
 struct at_tcpip_family;  /* commands/tcpip_priv.h: mux, modes, receive types, notices, sources */
 
 typedef struct at_app {
@@ -26,17 +29,20 @@ typedef struct at_app {
     at_settings *settings;
     at_radio *radio;
     at_station *station; /* NULL in the BLE build */
+    at_softap *softap;
     at_net *net;
+    at_dhcp_server *dhcp_server;
     at_links *links;
     int64_t *date_offset_us; /* Unix time minus clock in microseconds; also judges certificates */
     at_uart_settings uart;   /* in use now */
     at_uart_settings uart_default; /* at the next boot: AT+UART_DEF */
     const char *bin_name;          /* "ESP32C2-4MB" ... for AT+GMR; NULL: that one */
-    const char *bin_version; /* of the running slot, "v3.5.0.0"; NULL: built in */
+    const char *bin_version;       /* of the running slot, "v3.5.0.0"; NULL: built in */
     const at_flashchip *flash;     /* NULL: none, then partitions is NULL too */
     const at_partitions *partitions;
     struct at_flash_family *flash_family;
     struct at_wifi_family *wifi;
+    struct at_softap_family *ap;
     struct at_tcpip_family *tcpip;
     struct at_system_family *system;
     struct at_user_family *user;
@@ -51,17 +57,22 @@ static inline at_app *at_app_of(const at_call *call)
  * what to do right after "ready", and the events it turns into messages. */
 extern const at_family_rows at_flash_rows, at_fs_rows;
 extern const at_family_rows at_system_rows, at_user_rows;
-extern const at_family_rows at_basic_rows, at_wifi_rows, at_tcpip_rows;
+extern const at_family_rows at_basic_rows, at_wifi_rows, at_softap_rows, at_tcpip_rows;
 
 at_err at_wifi_family_create(at_app *app);
+at_err at_softap_family_create(at_app *app);
 at_err at_tcpip_family_create(at_app *app);
 at_err at_system_family_create(at_app *app);
 at_err at_user_family_create(at_app *app);
 at_err at_flash_family_create(at_app *app);
 void at_wifi_boot(at_app *app); /* applies stored mode, address, DNS; auto-connects */
+void at_softap_boot(at_app *app);
 void at_tcpip_boot(at_app *app);
 
 void at_wifi_on_station(at_app *app, at_station_event event, int detail);
+void at_softap_on_event(at_app *app, at_softap_event event, const uint8_t mac[6]);
+void at_softap_on_lease(at_app *app, const uint8_t mac[6], const at_addr *ip);
+void at_softap_on_station(at_app *app); /* the station joined: the channel is its */
 void at_wifi_on_net(at_app *app, at_netif_id netif, at_net_event event);
 void at_tcpip_on_net(at_app *app, at_netif_id netif, at_net_event event);
 void at_tcpip_on_link(at_app *app, unsigned id, at_link_event event, at_err reason);
@@ -73,6 +84,7 @@ void at_system_on_pin(at_app *app, unsigned pin, bool level);
 void at_wake_on_sleep(at_app *app, bool asleep);
 /* Leaves the air before a restart: WIFI DISCONNECT when joined (WIRE 1). */
 void at_wifi_shutdown(at_app *app);
+void at_softap_shutdown(at_app *app); /* as part of it */
 /* OK, messages, drain (WIRE 1: at most 3 s), then the supervisor's restart; does not return. */
 void at_app_restart(at_call *call, at_boot_kind kind, uint64_t after_ms);
 

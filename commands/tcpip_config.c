@@ -18,6 +18,8 @@ static const char FMT_SSLCCONF[] = "+CIPSSLCCONF:%u,%u,%u,%u\r\n";
 static const char FMT_STATE[] = "+CIPSTATE:%u,\"%s\",\"%s\",%u,%u,%d\r\n";
 static const char FMT_STATUS[] = "STATUS:%d\r\n";
 static const char FMT_STATUS_ROW[] = "+CIPSTATUS:%u,\"%s\",\"%s\",%u,%u,%d\r\n";
+static const char FMT_APIP[] = "+CIFSR:APIP,\"%s\"\r\n";
+static const char FMT_APMAC[] = "+CIFSR:APMAC,\"%s\"\r\n";
 static const char FMT_STAIP[] = "+CIFSR:STAIP,\"%s\"\r\n";
 static const char FMT_STAMAC[] = "+CIFSR:STAMAC,\"%s\"\r\n";
 
@@ -335,8 +337,16 @@ at_result at_cifsr_execute(at_call *call)
     at_ip_config ip;
     uint8_t mac[6];
     char text[AT_ADDR_TEXT], mac_text[18];
+    if (at_softap_is_on(app->softap)) { /* only interfaces that exist have rows */
+        at_net_ip(app->net, AT_NETIF_AP, &ip);
+        at_addr_format(&ip.ip, text);
+        at_row(call, FMT_APIP, text);
+        at_softap_bssid(app->softap, mac);
+        at_format_mac(mac_text, mac);
+        at_row(call, FMT_APMAC, mac_text);
+    }
     if (at_station_get(app->station, NULL) == AT_STATION_OFF)
-        return AT_RESULT_OK; /* no interface, no rows */
+        return AT_RESULT_OK;
     at_net_ip(app->net, AT_NETIF_STA, &ip);
     at_addr_format(&ip.ip, text);
     at_row(call, FMT_STAIP, text);

@@ -1,11 +1,12 @@
 /* The Wi-Fi family (guide 3.2): its rows, and the commands about the mode of the radio.
  *
  * The mode is the setting CWMODE; it is in force while Wi-Fi is initialised (AT+CWINIT, default 1).
- * SoftAP modes answer ERROR until they exist. Decisions where the guide is silent:
+ * Its two bits, station and SoftAP, are switched each on its own. Decisions where the guide is silent:
  *
  * - AT+CWINIT=0 leaves the network; =1 puts the mode in force again but does not join: the guide lets
  *   only a change of the mode and power-on connect.
- * - AT+CWMODE=1 in station mode changes nothing, and nothing is left or joined.
+ * - A bit of AT+CWMODE that stays as it is changes nothing: nothing is left or joined, and the SoftAP
+ *   keeps its stations.
  * - Automatic connection at a change of mode starts after OK; AT+CWAUTOCONN is about power-on only.
  * - Queries answer in every mode, except AT+CWJAP?, which the guide ties to station mode.
  * - <auto_connect> and the policy (AT+CWRECONNCFG) go together: the first attempt is at once, others
@@ -13,6 +14,7 @@
  */
 #include "commands/wifi_priv.h"
 
+#include "commands/softap_priv.h"
 #include "core/bytes.h"
 
 /* wire */
@@ -22,8 +24,6 @@ static const char FMT_CWSTATE[] = "+CWSTATE:%d,\"%.*s\"\r\n";
 static const char FMT_CWRECONNCFG[] = "+CWRECONNCFG:%d,%d\r\n";
 static const char FMT_CWAUTOCONN[] = "+CWAUTOCONN:%d\r\n";
 static const char FMT_CWCOUNTRY[] = "+CWCOUNTRY:%d,\"%s\",%d,%d\r\n";
-
-#define MODE_STATION 1
 
 /* ---- shared ---- */
 
@@ -77,14 +77,20 @@ static at_result cwinit_query(at_call *call)
 static at_result cwinit_set(at_call *call)
 {
     at_app *app = at_app_of(call);
+    int mode = at_setting_int(app->settings, AT_SETTING_CWMODE);
     bool ready = at_int(call, 0) == 1;
 
     if (ready == app->wifi->ready)
         return AT_RESULT_OK;
-    if (!ready)
+    if (!ready) {
         station_off(call);
-    else if (at_setting_int(app->settings, AT_SETTING_CWMODE) == MODE_STATION)
-        at_wifi_station_on(app);
+        at_softap_change(call, at_softap_off);
+    } else {
+        if ((mode & AT_MODE_STATION) != 0)
+            at_wifi_station_on(app);
+        if ((mode & AT_MODE_SOFTAP) != 0)
+            at_softap_on(app);
+    }
     app->wifi->ready = ready;
     return AT_RESULT_OK;
 }
@@ -109,19 +115,20 @@ static at_result cwmode_set(at_call *call)
 {
     at_app *app = at_app_of(call);
     int mode = at_int(call, 0);
-    bool was_on = at_wifi_is_on(app);
+    bool was_on = at_wifi_is_on(app), is_on = (mode & AT_MODE_STATION) != 0;
+    bool softap = (mode & AT_MODE_SOFTAP) != 0;
 
     if (!app->wifi->ready)
         return at_wifi_not_on(call);
-    if (mode > MODE_STATION)
-        return at_fail(call, AT_SUB_EXEC_FAIL, 0, "SoftAP modes are not there yet, only 0 and 1");
-    if (mode == MODE_STATION && !was_on) {
+    if (is_on && !was_on) {
         at_wifi_station_on(app);
         if (at_int(call, 1) == 1)
             connect_after_switch(app);
-    } else if (mode != MODE_STATION && was_on) {
+    } else if (!is_on && was_on) {
         station_off(call);
     }
+    if (softap != at_softap_is_on(app->softap))
+        at_softap_change(call, softap ? at_softap_on : at_softap_off);
     return at_wifi_stored(call, at_setting_set_int(app->settings, AT_SETTING_CWMODE, mode));
 }
 

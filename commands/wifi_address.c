@@ -10,7 +10,7 @@
  * - AT+CIPSTA while joined says WIFI GOT IP before its OK; with AT+CWDHCP=1,1 it follows the OK when the
  *   server has answered.
  * - AT+CWDHCP=0 with DHCP on leaves the station without an address until AT+CIPSTA gives one; with a
- *   static address in force it changes nothing. SoftAP's bit is kept for the SoftAP to come.
+ *   static address in force it changes nothing. SoftAP's bit starts and stops its DHCP server.
  * - AT+CIPSTA with the address alone: gateway is its network's first host, netmask 255.255.255.0.
  *   Gateway and netmask come together.
  * - AT+CIPSTAMAC while joined leaves the network (WIFI DISCONNECT) and does not join again by itself:
@@ -19,6 +19,8 @@
 #include "commands/wifi_priv.h"
 
 #include <string.h>
+
+#include "commands/softap_priv.h"
 
 #include "core/bytes.h"
 
@@ -31,11 +33,6 @@ static const char FMT_CWHOSTNAME[] = "+CWHOSTNAME:%s\r\n";
 #define DHCP_STATION 1
 #define EVENT_MS     10u
 
-/* The setting STA_IP: addresses in network order, all zero when there is none. */
-typedef struct stored_ip {
-    uint8_t ip[4], gateway[4], netmask[4];
-} stored_ip;
-
 static at_addr addr_of(const uint8_t bytes[4])
 {
     return at_addr_v4(bytes[0], bytes[1], bytes[2], bytes[3]);
@@ -44,7 +41,7 @@ static at_addr addr_of(const uint8_t bytes[4])
 void at_wifi_apply_ip(at_app *app)
 {
     at_ip_config config = { .ip = { .family = AT_FAMILY_NONE } };
-    stored_ip stored;
+    at_stored_ip stored;
 
     at_net_set_hostname(app->net, AT_NETIF_STA, app->wifi->hostname);
     if (at_setting_int(app->settings, AT_SETTING_DHCP) & DHCP_STATION) {
@@ -61,7 +58,7 @@ void at_wifi_apply_ip(at_app *app)
 }
 
 /* Puts both settings in force, in an order that a power cut cannot turn into a wrong address. */
-static at_result change_ip(at_call *call, int dhcp, const stored_ip *stored)
+static at_result change_ip(at_call *call, int dhcp, const at_stored_ip *stored)
 {
     at_app *app = at_app_of(call);
     at_err err = at_setting_set_blob(app->settings, AT_SETTING_STA_IP, stored, sizeof *stored);
@@ -93,14 +90,20 @@ at_result at_cwdhcp_query(at_call *call)
 
 at_result at_cwdhcp_set(at_call *call)
 {
-    static const stored_ip none = { .ip = { 0 } };
+    static const at_stored_ip none = { .ip = { 0 } };
     at_settings *settings = at_app_of(call)->settings;
     int before = at_setting_int(settings, AT_SETTING_DHCP);
     int after = at_int(call, 0) == 1 ? before | at_int(call, 1) : before & ~at_int(call, 1);
 
+    at_result result;
+
     if ((before ^ after) & DHCP_STATION)
-        return change_ip(call, after, &none);
-    return at_wifi_stored(call, at_setting_set_int(settings, AT_SETTING_DHCP, after));
+        result = change_ip(call, after, &none);
+    else
+        result = at_wifi_stored(call, at_setting_set_int(settings, AT_SETTING_DHCP, after));
+    if ((before ^ after) & AT_DHCP_SOFTAP)
+        at_softap_dhcp_changed(at_app_of(call));
+    return result;
 }
 
 /* ---- AT+CIPSTA ---- */
@@ -130,8 +133,7 @@ at_result at_cipsta_query(at_call *call)
     return AT_RESULT_OK;
 }
 
-/* An IPv4 address of parameter index. false after at_fail. */
-static bool take_ipv4(at_call *call, unsigned index, uint8_t bytes[4])
+bool at_wifi_take_ipv4(at_call *call, unsigned index, uint8_t bytes[4])
 {
     at_addr addr;
 
@@ -157,26 +159,41 @@ static bool is_netmask(const uint8_t mask[4])
     return bits != 0 && (rest & (rest + 1)) == 0;
 }
 
-at_result at_cipsta_set(at_call *call)
+bool at_wifi_take_ip(at_call *call, at_stored_ip *ip)
 {
     static const uint8_t usual_mask[4] = { 255, 255, 255, 0 };
-    stored_ip ip;
+
+    if (!at_wifi_take_ipv4(call, 0, ip->ip))
+        return false;
+    if (!is_host(ip->ip)) {
+        at_fail(call, AT_SUB_PARAM_INVALID, 1, "not the address of a host");
+        return false;
+    }
+    if (at_has(call, 1) != at_has(call, 2)) {
+        at_fail(call, AT_SUB_PARAM_COUNT, 3 * 256 + call->given,
+                "<gateway> and <netmask> come together");
+        return false;
+    }
+    memcpy(ip->gateway, (uint8_t[4]){ ip->ip[0], ip->ip[1], ip->ip[2], 1 }, 4);
+    memcpy(ip->netmask, usual_mask, 4);
+    if (at_has(call, 1) &&
+        (!at_wifi_take_ipv4(call, 1, ip->gateway) || !at_wifi_take_ipv4(call, 2, ip->netmask)))
+        return false;
+    if (!is_netmask(ip->netmask)) {
+        at_fail(call, AT_SUB_PARAM_INVALID, 3, "not a netmask");
+        return false;
+    }
+    return true;
+}
+
+at_result at_cipsta_set(at_call *call)
+{
+    at_stored_ip ip;
     int dhcp = at_setting_int(at_app_of(call)->settings, AT_SETTING_DHCP);
     at_result result;
 
-    if (!take_ipv4(call, 0, ip.ip))
+    if (!at_wifi_take_ip(call, &ip))
         return AT_RESULT_ERROR;
-    if (!is_host(ip.ip))
-        return at_fail(call, AT_SUB_PARAM_INVALID, 1, "not the address of a host");
-    if (at_has(call, 1) != at_has(call, 2))
-        return at_fail(call, AT_SUB_PARAM_COUNT, 3 * 256 + call->given,
-                       "<gateway> and <netmask> come together");
-    memcpy(ip.gateway, (uint8_t[4]){ ip.ip[0], ip.ip[1], ip.ip[2], 1 }, 4);
-    memcpy(ip.netmask, usual_mask, 4);
-    if (at_has(call, 1) && (!take_ipv4(call, 1, ip.gateway) || !take_ipv4(call, 2, ip.netmask)))
-        return AT_RESULT_ERROR;
-    if (!is_netmask(ip.netmask))
-        return at_fail(call, AT_SUB_PARAM_INVALID, 3, "not a netmask");
     result = change_ip(call, dhcp & ~DHCP_STATION, &ip);
     wait_for_word(call);
     return result;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "commands/softap_priv.h"
 #include "core/bytes.h"
 
 /* ---- words ---- */
@@ -172,7 +173,9 @@ void at_wifi_boot(at_app *app)
     at_wifi_apply_dns(app);
     at_wifi_apply_reconnect(app);
     at_wifi_load_key(app);
-    if (at_setting_int(app->settings, AT_SETTING_CWMODE) != 1)
+    at_station_set_protocols(app->station,
+                             (uint8_t)at_setting_int(app->settings, AT_SETTING_STA_PROTO));
+    if ((at_setting_int(app->settings, AT_SETTING_CWMODE) & AT_MODE_STATION) == 0)
         return;
     at_wifi_station_on(app);
     if (at_setting_int(app->settings, AT_SETTING_CWAUTOCONN) == 1 && at_wifi_last_join(app, &join))
@@ -187,4 +190,5 @@ void at_wifi_shutdown(at_app *app)
         say(wifi, AT_WIRE_WIFI_DISCONNECT); /* here, since the event would come too late */
     wifi->off = true;
     at_station_stop(app->station);
+    at_softap_shutdown(app);
 }

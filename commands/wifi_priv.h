@@ -42,6 +42,15 @@ typedef struct at_stored_join {
     uint8_t timeout_high, timeout_low; /* <jap_timeout>, seconds */
 } at_stored_join;
 
+/* The settings STA_IP and AP_IP: addresses in network order, all zero when there is none. */
+typedef struct at_stored_ip {
+    uint8_t ip[4], gateway[4], netmask[4];
+} at_stored_ip;
+
+typedef struct at_stored_range { /* the setting DHCPS */
+    uint8_t first[4], last[4], minutes_high, minutes_low;
+} at_stored_range;
+
 static inline at_wifi *at_wifi_of(const at_call *call)
 {
     return at_app_of(call)->wifi;
@@ -75,6 +84,9 @@ at_result at_cwlap_execute(at_call *call);
 /* wifi_address.c */
 void at_wifi_mac(const at_app *app, uint8_t mac[6]);
 void at_wifi_apply_ip(at_app *app);
+/* An IPv4 address of parameter index; the three of AT+CIPSTA and AT+CIPAP. false after at_fail. */
+bool at_wifi_take_ipv4(at_call *call, unsigned index, uint8_t bytes[4]);
+bool at_wifi_take_ip(at_call *call, at_stored_ip *ip);
 at_result at_cwdhcp_query(at_call *call);
 at_result at_cwdhcp_set(at_call *call);
 at_result at_cipstamac_query(at_call *call);

@@ -27,7 +27,8 @@ struct at_module {
 static void on_radio_frame(void *owner, uint8_t *frame, size_t len)
 {
     at_module *m = owner;
-    at_station_input(m->app.station, frame, len);
+    if (!at_softap_input(m->app.softap, frame, len))
+        at_station_input(m->app.station, frame, len);
 }
 
 static void on_station_data(void *owner, uint8_t *frame, size_t len)
@@ -42,15 +43,41 @@ static int send_station(void *ctx, const at_radio_piece *pieces, size_t count)
     return at_station_send(m->app.station, pieces, count);
 }
 
+static void on_softap_data(void *owner, uint8_t *frame, size_t len)
+{
+    at_module *m = owner;
+    at_net_input(m->app.net, AT_NETIF_AP, frame, len);
+}
+
+static int send_softap(void *ctx, const at_radio_piece *pieces, size_t count)
+{
+    at_module *m = ctx;
+    return at_softap_send(m->app.softap, pieces, count);
+}
+
+static void on_softap_event(void *owner, at_softap_event event, const uint8_t mac[6])
+{
+    at_module *m = owner;
+    at_softap_on_event(&m->app, event, mac);
+}
+
+static void on_lease(void *owner, const uint8_t mac[6], const at_addr *ip)
+{
+    at_module *m = owner;
+    at_softap_on_lease(&m->app, mac, ip);
+}
+
 static void on_station_event(void *owner, at_station_event event, int detail)
 {
     at_module *m = owner;
     /* The words before the consequences: WIFI DISCONNECT is older than the CLOSED it causes. */
     at_wifi_on_station(&m->app, event, detail);
-    if (event == AT_STATION_EV_JOINED)
+    if (event == AT_STATION_EV_JOINED) {
         at_net_link(m->app.net, AT_NETIF_STA, true);
-    else if (event == AT_STATION_EV_LEFT)
+        at_softap_on_station(&m->app);
+    } else if (event == AT_STATION_EV_LEFT) {
         at_net_link(m->app.net, AT_NETIF_STA, false);
+    }
 }
 
 static void on_net_event(void *owner, at_netif_id netif, at_net_event event)
@@ -178,6 +205,32 @@ static void start_station(at_module *m)
         m->app.station = NULL;
 }
 
+/* Before the station: the radio's frames go through it. */
+static void start_softap(at_module *m)
+{
+    uint8_t mac[6];
+    at_softap_config config = {
+        .loop = m->config.loop,
+        .heap = &m->heap,
+        .log = &m->log,
+        .random = m->config.random,
+        .radio = m->config.radio,
+        .on_event = on_softap_event,
+        .on_data = on_softap_data,
+        .owner = m,
+    };
+    at_dhcp_server_config server = {
+        .net = m->app.net, .netif = AT_NETIF_AP, .on_lease = on_lease, .owner = m
+    };
+    m->config.radio->ops->factory_mac(m->config.radio, mac);
+    mac[5]++; /* iface/radio.h */
+    if (at_net_add_interface(m->app.net, AT_NETIF_AP, mac, send_softap, m) != AT_OK)
+        return;
+    m->app.dhcp_server = at_dhcp_server_create(&server);
+    if (m->app.dhcp_server != NULL)
+        m->app.softap = at_softap_create(&config);
+}
+
 static void make_current(at_module *m)
 {
     at_the_current.clock = m->config.loop->clock;
@@ -238,19 +291,24 @@ at_module *at_module_boot(const at_module_config *config)
     start_network(m);
     if (m->app.links == NULL)
         return failed(m, "the network stack");
+    start_softap(m);
+    if (m->app.softap == NULL)
+        return failed(m, "the SoftAP");
     start_station(m);
     if (m->app.station == NULL)
         return failed(m, "the station");
     if (at_flash_family_create(&m->app) != AT_OK)
         return failed(m, "the flash commands");
-    if (at_wifi_family_create(&m->app) != AT_OK || at_tcpip_family_create(&m->app) != AT_OK ||
-        at_system_family_create(&m->app) != AT_OK || at_user_family_create(&m->app) != AT_OK)
+    if (at_wifi_family_create(&m->app) != AT_OK || at_softap_family_create(&m->app) != AT_OK ||
+        at_tcpip_family_create(&m->app) != AT_OK || at_system_family_create(&m->app) != AT_OK ||
+        at_user_family_create(&m->app) != AT_OK)
         return failed(m, "the command families");
     at_session_set_sysmsg(m->app.session,
                           (unsigned)at_setting_int(m->app.settings, AT_SETTING_SYSMSG));
     at_session_start(m->app.session);
     config->supervisor->report(config->supervisor->ctx, "ready", "");
     at_wifi_boot(&m->app);
+    at_softap_boot(&m->app);
     at_tcpip_boot(&m->app);
     return m;
 }

@@ -32,6 +32,9 @@ static bool fields_ok(const at_mgmt *m)
     case AT_MGMT_SCAN: return m->scan.channel <= 14 && ssid_ok(&m->scan.ssid);
     case AT_MGMT_BEACON: return bss_ok(&m->beacon.bss);
     case AT_MGMT_ASSOC: return ssid_ok(&m->assoc.ssid) && m->assoc.auth < AT_AUTH_MODES;
+    case AT_MGMT_ANNOUNCE: return !m->announce.on || bss_ok(&m->announce.bss);
+    case AT_MGMT_KEYS:
+    case AT_MGMT_STATION_LOST:
     case AT_MGMT_SCAN_DONE:
     case AT_MGMT_AUTH:
     case AT_MGMT_ASSOC_ANSWER:
@@ -117,7 +120,14 @@ static void put_fields(at_builder *b, const at_mgmt *m)
         break;
     case AT_MGMT_DEAUTH: at_put16(b, m->deauth.reason); break;
     case AT_MGMT_QUALITY: at_put8(b, (uint8_t)m->quality.rssi); break;
-    case AT_MGMT_BEACON_LOST: break;
+    case AT_MGMT_ANNOUNCE:
+        at_put8(b, m->announce.on ? 1 : 0);
+        at_put8(b, m->announce.hidden ? 1 : 0);
+        put_bss(b, &m->announce.bss);
+        break;
+    case AT_MGMT_BEACON_LOST:
+    case AT_MGMT_KEYS:
+    case AT_MGMT_STATION_LOST: break;
     }
 }
 
@@ -153,7 +163,14 @@ static void get_fields(at_reader *r, at_mgmt *m)
         break;
     case AT_MGMT_DEAUTH: m->deauth.reason = at_get16(r); break;
     case AT_MGMT_QUALITY: m->quality.rssi = (int8_t)at_get8(r); break;
-    case AT_MGMT_BEACON_LOST: break;
+    case AT_MGMT_ANNOUNCE:
+        m->announce.on = at_get8(r) != 0;
+        m->announce.hidden = at_get8(r) != 0;
+        get_bss(r, &m->announce.bss);
+        break;
+    case AT_MGMT_BEACON_LOST:
+    case AT_MGMT_KEYS:
+    case AT_MGMT_STATION_LOST: break;
     }
 }
 
@@ -183,7 +200,7 @@ bool at_mgmt_decode(at_mgmt *m, const uint8_t *frame, size_t len)
     if (at_get16(&r) != AT_ETHERTYPE_MGMT || at_get8(&r) != AT_MGMT_VERSION)
         return false;
     type = at_get8(&r);
-    if (type < AT_MGMT_SCAN || type > AT_MGMT_BEACON_LOST)
+    if (type < AT_MGMT_SCAN || type > AT_MGMT_STATION_LOST)
         return false;
     m->type = (at_mgmt_type)type;
     get_fields(&r, m);
@@ -198,4 +215,39 @@ const char *at_auth_mode_name(unsigned mode)
     };
 
     return mode < AT_AUTH_MODES ? names[mode] : "?";
+}
+
+at_cipher at_auth_pairwise(unsigned mode)
+{
+    switch (mode) {
+    case AT_AUTH_OPEN: return AT_CIPHER_NONE;
+    case AT_AUTH_WEP: return AT_CIPHER_WEP40;
+    case AT_AUTH_WPA_PSK: return AT_CIPHER_TKIP;
+    case AT_AUTH_WPA_WPA2_PSK: return AT_CIPHER_TKIP_CCMP;
+    case AT_AUTH_WAPI_PSK: return AT_CIPHER_UNKNOWN; /* SMS4 is not among those of CWLAP */
+    default: return AT_CIPHER_CCMP;
+    }
+}
+
+at_cipher at_auth_group(unsigned mode)
+{
+    at_cipher pairwise = at_auth_pairwise(mode);
+
+    return pairwise == AT_CIPHER_TKIP_CCMP ? AT_CIPHER_TKIP : pairwise;
+}
+
+bool at_auth_fits(unsigned offered, unsigned wanted)
+{
+    bool wpa = wanted == AT_AUTH_WPA_PSK || wanted == AT_AUTH_WPA_WPA2_PSK;
+    bool wpa2 = wanted == AT_AUTH_WPA2_PSK || wanted == AT_AUTH_WPA_WPA2_PSK ||
+                wanted == AT_AUTH_WPA2_WPA3_PSK;
+
+    switch (offered) {
+    case AT_AUTH_OPEN: return wanted == AT_AUTH_OPEN;
+    case AT_AUTH_WPA_PSK: return wpa;
+    case AT_AUTH_WPA2_PSK:
+    case AT_AUTH_WPA2_WPA3_PSK: /* its WPA3 half needs SAE */ return wpa2;
+    case AT_AUTH_WPA_WPA2_PSK: return wpa || wpa2;
+    default: return false;
+    }
 }

@@ -26,6 +26,9 @@ typedef enum at_mgmt_type {
     AT_MGMT_DEAUTH,       /* both ways */
     AT_MGMT_QUALITY,      /* air -> station: the RSSI of the associated access point is now this */
     AT_MGMT_BEACON_LOST,  /* air -> station: the receiver heard no beacon for its time-out */
+    AT_MGMT_ANNOUNCE,     /* BSSID -> air: this radio is an access point now, or no longer */
+    AT_MGMT_KEYS,         /* BSSID -> air: this station (to) has its keys, data may pass */
+    AT_MGMT_STATION_LOST, /* air -> BSSID: this station (from) was not heard for long */
 } at_mgmt_type;
 
 /* <ecn> of AT+CWLAP (guide 3.2.8). */
@@ -134,6 +137,11 @@ typedef struct at_mgmt {
         struct {
             int8_t rssi;
         } quality;
+        struct {
+            bool on;
+            bool hidden; /* scans show the SSID only when they name it */
+            at_bss bss;  /* rssi is the air's business */
+        } announce;
     };
 } at_mgmt;
 
@@ -144,5 +152,11 @@ size_t at_mgmt_encode(const at_mgmt *m, uint8_t *frame, size_t room);
 bool at_mgmt_decode(at_mgmt *m, const uint8_t *frame, size_t len);
 /* "WPA2_PSK" ...; "?" out of range. */
 const char *at_auth_mode_name(unsigned mode);
+
+/* What an access point of this mode (at_auth_mode) offers, as AT+CWLAP shows it. */
+at_cipher at_auth_pairwise(unsigned mode);
+at_cipher at_auth_group(unsigned mode);
+/* Whether an access point of one mode takes a station that wants another. */
+bool at_auth_fits(unsigned offered, unsigned wanted);
 
 #endif

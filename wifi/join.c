@@ -56,7 +56,7 @@ static void send_assoc(at_station *s)
     m.assoc.auth = auth_wanted(s->bss.auth);
     m.assoc.pmf =
         s->params.pmf & AT_PMF_REQUIRED ? AT_PMF_CAPABLE | AT_PMF_REQUIRED : s->params.pmf;
-    m.assoc.protocols = AT_PROTO_B | AT_PROTO_G | AT_PROTO_N;
+    m.assoc.protocols = s->protocols;
     m.assoc.listen_interval = s->params.listen_interval;
     memcpy(m.to, s->bss.bssid, sizeof m.to);
     at_station_transmit_mgmt(s, &m);

@@ -260,6 +260,7 @@ at_station *at_station_create(const at_station_config *config)
         return NULL;
     s->config = *config;
     s->country = (at_country){ 0, "CN", 1, 13 };
+    s->protocols = AT_PROTO_B | AT_PROTO_G | AT_PROTO_N;
     at_timer_init(&s->timer, on_timer, s);
     at_task_init(&s->event_task, tell_events, s);
     at_scan_init(s);
@@ -337,6 +338,11 @@ at_err at_station_reconnect_now(at_station *s, const at_join_params *params)
     s->by_policy = true;
     at_station_attempt(s);
     return AT_OK;
+}
+
+void at_station_set_protocols(at_station *s, uint8_t protocols)
+{
+    s->protocols = protocols;
 }
 
 at_station_state at_station_get(const at_station *s, at_bss *bss)

@@ -76,6 +76,8 @@ at_err at_station_leave(at_station *s);
 void at_station_set_reconnect(at_station *s, uint32_t interval_s, uint32_t repeat);
 /* Starts the policy as after a loss (mode switch, power on). AT_ERR_STATE: off or no parameters. */
 at_err at_station_reconnect_now(at_station *s, const at_join_params *params);
+/* AT_PROTO_* asked for in the next association; default all. */
+void at_station_set_protocols(at_station *s, uint8_t protocols);
 at_station_state at_station_get(const at_station *s, at_bss *bss /* joined one, may be NULL */);
 const at_join_params *at_station_params(const at_station *s); /* NULL: no join yet */
 const char *at_station_state_name(at_station_state state);

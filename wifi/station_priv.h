@@ -37,6 +37,7 @@ struct at_station {
     at_station_state state;
     uint8_t mac[6];
     at_country country; /* as configured */
+    uint8_t protocols;  /* AT_PROTO_* */
 
     bool has_params;
     at_join_params params;

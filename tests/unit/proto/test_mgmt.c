@@ -60,7 +60,14 @@ static at_mgmt sample(at_mgmt_type type)
         break;
     case AT_MGMT_DEAUTH: m.deauth.reason = AT_REASON_4WAY_TIMEOUT; break;
     case AT_MGMT_QUALITY: m.quality.rssi = -128; break;
-    case AT_MGMT_BEACON_LOST: break;
+    case AT_MGMT_ANNOUNCE:
+        m.announce.on = true;
+        m.announce.hidden = true;
+        m.announce.bss = sample(AT_MGMT_BEACON).beacon.bss;
+        break;
+    case AT_MGMT_BEACON_LOST:
+    case AT_MGMT_KEYS:
+    case AT_MGMT_STATION_LOST: break;
     }
     return m;
 }
@@ -68,7 +75,7 @@ static at_mgmt sample(at_mgmt_type type)
 static void there_and_back(void **state)
 {
     (void)state;
-    for (unsigned type = AT_MGMT_SCAN; type <= AT_MGMT_BEACON_LOST; type++) {
+    for (unsigned type = AT_MGMT_SCAN; type <= AT_MGMT_STATION_LOST; type++) {
         at_mgmt m = sample((at_mgmt_type)type), got;
         uint8_t frame[AT_MGMT_FRAME_MAX];
         size_t len = at_mgmt_encode(&m, frame, sizeof frame);
@@ -99,7 +106,7 @@ static void out_of_range(void **state)
         assert_int_equal(at_mgmt_encode(&m, frame, sizeof frame), 0); \
     } while (0)
     REFUSED(AT_MGMT_SCAN, m.type = (at_mgmt_type)0);
-    REFUSED(AT_MGMT_SCAN, m.type = (at_mgmt_type)(AT_MGMT_BEACON_LOST + 1));
+    REFUSED(AT_MGMT_SCAN, m.type = (at_mgmt_type)(AT_MGMT_STATION_LOST + 1));
     REFUSED(AT_MGMT_SCAN, m.scan.channel = 15);
     REFUSED(AT_MGMT_SCAN, m.scan.ssid.len = 33);
     REFUSED(AT_MGMT_BEACON, m.beacon.bss.ssid.len = 33);
@@ -128,7 +135,7 @@ static void garbled(void **state)
 
     (void)state;
     for (unsigned turn = 0; turn < MUTATIONS; turn++) {
-        at_mgmt m = sample((at_mgmt_type)(1 + turn % AT_MGMT_BEACON_LOST)), got;
+        at_mgmt m = sample((at_mgmt_type)(1 + turn % AT_MGMT_STATION_LOST)), got;
         uint8_t frame[AT_MGMT_FRAME_MAX], back[AT_MGMT_FRAME_MAX], *exact;
         size_t len = mutate(&seed, frame, at_mgmt_encode(&m, frame, sizeof frame));
 
