@@ -216,6 +216,48 @@ static void note_address(lx_bench *b, const char *members)
     snprintf(b->address, sizeof b->address, "%.*s", (int)(end - (at + 6)), at + 6);
 }
 
+static void note_asleep(lx_bench *b, const cJSON *event)
+{
+    const char *state = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(event, "state"));
+
+    at_copy_text(b->sleep, sizeof b->sleep, state != NULL ? state : "");
+    b->asleep = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(event, "asleep"));
+}
+
+static void note_pin(lx_bench *b, const cJSON *event)
+{
+    const cJSON *pin = cJSON_GetObjectItemCaseSensitive(event, "pin");
+    const cJSON *level = cJSON_GetObjectItemCaseSensitive(event, "level");
+    uint32_t bit;
+
+    if (!cJSON_IsNumber(pin) || pin->valueint < 0 || pin->valueint > 31 || !cJSON_IsNumber(level))
+        return;
+    bit = 1u << pin->valueint;
+    b->pins_driven |= bit;
+    b->pins_out = level->valueint != 0 ? b->pins_out | bit : b->pins_out & ~bit;
+}
+
+/* Events that say what `status` shows. */
+static void note_state(lx_bench *b, const char *name, const char *members)
+{
+    char text[128];
+    cJSON *event;
+
+    if (strcmp(name, "exit") == 0) {
+        at_copy_text(b->sleep, sizeof b->sleep, "active");
+        b->asleep = false;
+        b->pins_driven = b->pins_out = 0;
+        return;
+    }
+    snprintf(text, sizeof text, "{%s}", members);
+    event = cJSON_Parse(text);
+    if (strcmp(name, "sleep") == 0)
+        note_asleep(b, event);
+    else
+        note_pin(b, event);
+    cJSON_Delete(event);
+}
+
 void bench_event(void *owner, const char *name, const char *members)
 {
     lx_bench *b = owner;
@@ -224,8 +266,12 @@ void bench_event(void *owner, const char *name, const char *members)
         note_address(b, members);
     else if (strcmp(name, "left") == 0 || strcmp(name, "exit") == 0)
         b->address[0] = '\0';
+    if (strcmp(name, "sleep") == 0 || strcmp(name, "pin") == 0 || strcmp(name, "exit") == 0)
+        note_state(b, name, members);
     at_log(&b->log.log, AT_LOG_DEBUG, "event", "%s %s", name, members);
     lx_ctl_event(b->ctl, name, members);
+    if (strcmp(name, "ready") == 0)
+        bench_give_pins(b);
     if (!b->started && strcmp(name, "ready") == 0)
         start_rest(b);
 }
@@ -235,7 +281,7 @@ static void on_ending(void *owner, lx_ending ending, int status)
     lx_bench *b = owner;
 
     (void)status;
-    at_air_reset_port(b->radio);
+    bench_air_reset(b);
     if (ending == LX_ENDING_FAILED) {
         fprintf(stderr, "attache: the module does not run%s\n",
                 b->options->log_file != NULL ? ": see the log file" : "");
@@ -265,7 +311,7 @@ static bool open_flash(lx_bench *b, char *why, size_t room)
     return false;
 }
 
-static bool open_ctl(lx_bench *b, char *why, size_t room)
+bool bench_open_ctl(lx_bench *b, char *why, size_t room)
 {
     const lx_ctl_config config = { .loop = &b->loop,
                                    .poller = &b->poller,
@@ -321,21 +367,26 @@ static bool open_chip(lx_bench *b, char *why, size_t room)
 
 /* ---- a run ---- */
 
-static bool set_up(lx_bench *b, char *why, size_t room)
+bool bench_set_up_base(lx_bench *b, int *console_end, char *why, size_t room)
 {
-    int log_end;
-
     lx_poller_init(&b->poller, lx_clock());
     at_loop_init(&b->loop, lx_clock(), &b->poller.waiter);
     at_heap_init(&b->heap, SIZE_MAX);
-    if (!open_log(b, &log_end, why, room) || !open_wire_log(b, why, room))
+    if (!open_log(b, console_end, why, room) || !open_wire_log(b, why, room))
         return false;
     if (!watch_signals(b)) {
         snprintf(why, room, "no descriptors");
         return false;
     }
-    return open_port(b, log_end, why, room) && open_flash(b, why, room) &&
-           bench_air_open(b, why, room) && open_ctl(b, why, room) && open_chip(b, why, room);
+    return true;
+}
+
+static bool set_up(lx_bench *b, char *why, size_t room)
+{
+    int log_end;
+
+    return bench_set_up_base(b, &log_end, why, room) && open_port(b, log_end, why, room) && open_flash(b, why, room) &&
+           bench_air_open(b, why, room) && bench_open_ctl(b, why, room) && open_chip(b, why, room);
 }
 
 static void take_down(lx_bench *b)
@@ -385,6 +436,7 @@ int lx_bench_run(const lx_options *options)
     if (b == NULL)
         return 1;
     b->options = options;
+    at_copy_text(b->sleep, sizeof b->sleep, "active");
     b->pcap_fd = b->wire_log_fd = b->signals.fd = -1;
     if (!set_up(b, why, sizeof why)) {
         fprintf(stderr, "attache: %s\n", why);

@@ -8,7 +8,7 @@
 #include "core/bytes.h"
 #include "ports/linux/bench_priv.h"
 
-const char bench_verb_list[] = "status, wait, subscribe, ap, fault, power, quit";
+const char bench_verb_list[] = "status, wait, subscribe, ap, fault, power, pin, quit";
 
 typedef struct verb_call {
     lx_bench *b;
@@ -49,6 +49,11 @@ static bool done(const verb_call *v, at_err err, const char *what, const char *n
 
 static void add_air(const verb_call *v)
 {
+    if (v->b->link != NULL)
+        cJSON_AddBoolToObject(v->answer, "connected", lx_airlink_is_up(v->b->link));
+    if (v->b->air == NULL)
+        return;
+
     size_t room = 64 * 1024;
     char *text = malloc(room);
 
@@ -57,7 +62,22 @@ static void add_air(const verb_call *v)
     free(text);
 }
 
-static bool verb_status(const verb_call *v)
+/* Pins that the chip drives, by number. */
+static void add_pins(const verb_call *v)
+{
+    const lx_bench *b = v->b;
+    cJSON *pins = cJSON_AddObjectToObject(v->answer, "pins");
+    char name[4];
+
+    for (unsigned pin = 0; pin < 32; pin++) {
+        if ((b->pins_driven >> pin & 1) == 0)
+            continue;
+        snprintf(name, sizeof name, "%u", pin);
+        cJSON_AddNumberToObject(pins, name, b->pins_out >> pin & 1);
+    }
+}
+
+static void add_chip(const verb_call *v)
 {
     lx_bench *b = v->b;
     const lx_frames *frames = lx_chip_frames(b->chip);
@@ -69,11 +89,22 @@ static bool verb_status(const verb_call *v)
     cJSON_AddNumberToObject(v->answer, "pid", lx_chip_pid(b->chip));
     cJSON_AddStringToObject(v->answer, "port", b->connector->path);
     cJSON_AddStringToObject(v->answer, "ip", b->address);
-    cJSON_AddNumberToObject(v->answer, "seed", (double)b->seed);
-    cJSON_AddNumberToObject(v->answer, "n", lx_ctl_last(b->ctl));
+    cJSON_AddStringToObject(v->answer, "sleep", b->sleep);
+    cJSON_AddBoolToObject(v->answer, "asleep", b->asleep);
+    add_pins(v);
     cJSON_AddNumberToObject(radio, "to_chip", (double)frames->sent);
     cJSON_AddNumberToObject(radio, "from_chip", (double)frames->received);
     cJSON_AddNumberToObject(radio, "refused", (double)frames->refused);
+}
+
+static bool verb_status(const verb_call *v)
+{
+    lx_bench *b = v->b;
+
+    cJSON_AddNumberToObject(v->answer, "seed", (double)b->seed);
+    cJSON_AddNumberToObject(v->answer, "n", lx_ctl_last(b->ctl));
+    if (b->chip != NULL)
+        add_chip(v);
     add_air(v);
     return true;
 }
@@ -163,6 +194,32 @@ static bool verb_power(const verb_call *v)
     return !on || done(v, lx_chip_power(v->b->chip, true), "power", state);
 }
 
+/* ---- pins ---- */
+
+void bench_give_pins(lx_bench *b)
+{
+    for (unsigned pin = 0; pin < 32; pin++) {
+        if ((b->pins_given >> pin & 1) != 0)
+            lx_chip_send_pin(b->chip, pin, (b->pins_in >> pin & 1) != 0);
+    }
+}
+
+static bool verb_pin(const verb_call *v)
+{
+    lx_bench *b = v->b;
+    const cJSON *pin = cJSON_GetObjectItemCaseSensitive(v->request, "pin");
+    const cJSON *level = cJSON_GetObjectItemCaseSensitive(v->request, "level");
+    uint32_t bit;
+
+    if (!whole(pin, 0, 20) || !whole(level, 0, 1))
+        return refuse(v, "pin needs \"pin\" (0 to 20) and \"level\" (0 or 1)");
+    bit = 1u << pin->valueint;
+    b->pins_given |= bit;
+    b->pins_in = level->valueint != 0 ? b->pins_in | bit : b->pins_in & ~bit;
+    lx_chip_send_pin(b->chip, (unsigned)pin->valueint, level->valueint != 0);
+    return true;
+}
+
 static bool verb_quit(const verb_call *v)
 {
     bench_stop(v->b, 0);
@@ -176,8 +233,8 @@ bool bench_verb(void *owner, const char *verb, const cJSON *request, cJSON *answ
         const char *name;
         bool (*run)(const verb_call *v);
     } verbs[] = {
-        { "status", verb_status }, { "ap", verb_ap },     { "fault", verb_fault },
-        { "power", verb_power },   { "quit", verb_quit },
+        { "status", verb_status }, { "ap", verb_ap },   { "fault", verb_fault },
+        { "power", verb_power },   { "pin", verb_pin }, { "quit", verb_quit },
     };
     const verb_call call = { owner, request, answer, error, room };
 

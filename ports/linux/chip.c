@@ -177,7 +177,8 @@ static void arrange(lx_chip *chip, lx_ending ending)
         break;
     case LX_ENDING_DOWNLOAD:
         set_power(chip, LX_POWER_DOWNLOAD);
-        at_log(chip->config.log, AT_LOG_WARN, "power", "download mode: off until a power cycle");
+        at_log(chip->config.log, AT_LOG_WARN, "power",
+               "download mode: the loader waits, until a power cycle");
         break;
     case LX_ENDING_POWER:
     case LX_ENDING_FAILED: set_power(chip, LX_POWER_OFF); break;
@@ -382,4 +383,12 @@ void lx_chip_send_client(lx_chip *chip, int fd)
     c->cmsg_len = CMSG_LEN(sizeof fd);
     memcpy(CMSG_DATA(c), &fd, sizeof fd);
     sendmsg(chip->messages.fd, &head, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void lx_chip_send_pin(lx_chip *chip, unsigned pin, bool level)
+{
+    const char message[] = { CHIP_PIN, (char)pin, (char)level };
+
+    if (chip->pid > 0)
+        send(chip->messages.fd, message, sizeof message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

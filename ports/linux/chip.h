@@ -88,5 +88,7 @@ void lx_chip_send(lx_chip *chip, const uint8_t *frame, size_t len);
 const lx_frames *lx_chip_frames(const lx_chip *chip); /* counters */
 /* Gives a running chip a copy of a descriptor for its AT port (connector.h, newcomers). */
 void lx_chip_send_client(lx_chip *chip, int fd);
+/* Puts a level on a pin of a running chip, from outside. */
+void lx_chip_send_pin(lx_chip *chip, unsigned pin, bool level);
 
 #endif

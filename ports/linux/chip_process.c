@@ -126,6 +126,8 @@ static void on_bench(void *arg, short revents)
     (void)revents;
     if (len == 0 || (len < 0 && errno != EAGAIN && errno != EINTR))
         _exit(0); /* the bench is gone */
+    if (len == 3 && data[0] == CHIP_PIN && p->module != NULL)
+        at_module_pin(p->module, (uint8_t)data[1], data[2] != 0);
     c = len > 0 ? CMSG_FIRSTHDR(&head) : NULL;
     if (c == NULL || data[0] != CHIP_CLIENT || c->cmsg_type != SCM_RIGHTS)
         return;

@@ -16,6 +16,7 @@ enum chip_message {
     CHIP_RESTART = 'R', /* from the chip, its last words: chip_restart */
     CHIP_ENDED = 'P',   /* from the chip: the AT port is over; why */
     CHIP_CLIENT = 'C',  /* to the chip: a descriptor for its AT port */
+    CHIP_PIN = 'G',     /* to the chip: a pin and its level, a byte each */
 };
 
 typedef struct chip_restart {

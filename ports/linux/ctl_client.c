@@ -121,6 +121,12 @@ static bool words_power(words *w)
     return true;
 }
 
+static bool words_pin(words *w)
+{
+    return w->count == 3 && add_number(w->request, "pin", w->word[1]) &&
+           add_number(w->request, "level", w->word[2]);
+}
+
 static const struct verb {
     const char *name;
     bool (*take)(words *w);
@@ -135,6 +141,7 @@ static const struct verb {
     { "fault", words_fault,
       "fault add NAME kind=KIND [ap=AP] [value=N] [after_ms=N] [after_bytes=N]", "a new fault" },
     { "power", words_power, "power on|off|cycle", "the module's power switch" },
+    { "pin", words_pin, "pin NUMBER 0|1", "a level on a pin, from outside" },
     { "quit", words_plain, "quit", "end the run" },
 };
 
@@ -159,7 +166,7 @@ char *lx_ctl_request(int argc, char **argv, char *error, size_t room)
             verb = &verbs[i];
     }
     if (verb == NULL) {
-        snprintf(error, room, "%s%s: status, wait, events, ap, fault, power or quit",
+        snprintf(error, room, "%s%s: status, wait, events, ap, fault, power, pin or quit",
                  argc > 0 ? "unknown verb " : "a verb is missing", argc > 0 ? argv[0] : "");
         return NULL;
     }
