@@ -49,11 +49,6 @@ static bool done(const verb_call *v, at_err err, const char *what, const char *n
 
 static void add_air(const verb_call *v)
 {
-    if (v->b->link != NULL)
-        cJSON_AddBoolToObject(v->answer, "connected", lx_airlink_is_up(v->b->link));
-    if (v->b->air == NULL)
-        return;
-
     size_t room = 64 * 1024;
     char *text = malloc(room);
 
@@ -77,7 +72,7 @@ static void add_pins(const verb_call *v)
     }
 }
 
-static void add_chip(const verb_call *v)
+static bool verb_status(const verb_call *v)
 {
     lx_bench *b = v->b;
     const lx_frames *frames = lx_chip_frames(b->chip);
@@ -92,19 +87,11 @@ static void add_chip(const verb_call *v)
     cJSON_AddStringToObject(v->answer, "sleep", b->sleep);
     cJSON_AddBoolToObject(v->answer, "asleep", b->asleep);
     add_pins(v);
+    cJSON_AddNumberToObject(v->answer, "seed", (double)b->seed);
+    cJSON_AddNumberToObject(v->answer, "n", lx_ctl_last(b->ctl));
     cJSON_AddNumberToObject(radio, "to_chip", (double)frames->sent);
     cJSON_AddNumberToObject(radio, "from_chip", (double)frames->received);
     cJSON_AddNumberToObject(radio, "refused", (double)frames->refused);
-}
-
-static bool verb_status(const verb_call *v)
-{
-    lx_bench *b = v->b;
-
-    cJSON_AddNumberToObject(v->answer, "seed", (double)b->seed);
-    cJSON_AddNumberToObject(v->answer, "n", lx_ctl_last(b->ctl));
-    if (b->chip != NULL)
-        add_chip(v);
     add_air(v);
     return true;
 }
