@@ -12,6 +12,7 @@
 #include "ports/linux/clock.h"
 #include "ports/linux/console.h"
 #include "ports/linux/ctl_client.h"
+#include "ports/linux/flash_tool.h"
 #include "ports/linux/reference.h"
 #include "ports/linux/socket_port.h"
 
@@ -140,6 +141,7 @@ static int help(void)
           "  attache console [PORT]                    a terminal for an AT port\n"
           "  attache ctl PATH VERB...                  control a running module\n"
           "  attache commands [--markdown | --json]    the AT commands\n"
+          "  attache flash VERB FILE...                make, read and change flash images\n"
           "  attache version\n\n"
           "Try `attache --console` and type AT.\n\n",
           stdout);
@@ -153,8 +155,8 @@ int main(int argc, char **argv)
         const char *name;
         int (*main)(int argc, char **argv);
     } verbs[] = {
-        { "run", run },           { "console", console }, { "ctl", ctl },
-        { "commands", commands }, { "version", version },
+        { "run", run },           { "console", console },     { "ctl", ctl },
+        { "commands", commands }, { "flash", lx_flash_main }, { "version", version },
     };
 
     if (argc > 1 && wants_help(argc - 1, argv + 1))
@@ -166,7 +168,8 @@ int main(int argc, char **argv)
             return verbs[i].main(argc - 2, argv + 2);
     }
     if (argc > 1 && argv[1][0] != '-') {
-        fprintf(stderr, "attache: unknown command '%s': run, console, ctl, commands or version\n",
+        fprintf(stderr,
+                "attache: unknown command '%s': run, console, ctl, commands, flash or version\n",
                 argv[1]);
         return EXIT_USAGE;
     }
