@@ -1,91 +1,24 @@
-/* Basic regular expressions, compiled to a small program and run without recursion.
+/* Basic regular expressions: from a pattern to a row of steps (bre_search.c runs them).
  *
- * The program is a row of steps; jumps are relative, so that an interval \{m,n\} is made by copying its
- * operand. A pattern without back-references is run as a set of threads, one per step at most, that
- * all look at the same byte: time is bounded by steps x bytes whatever the pattern. Threads are
- * kept in the order of where they started, so the first to reach a step is the leftmost one.
- *
- * Back-references cannot be matched that way. They are tried one after the other with an explicit stack
- * and a limit of steps; a search that reaches a limit has no match, which for a filter means that
- * the message is sent.
+ * Jumps are relative, so that an interval \{m,n\} is made by copying the steps of its operand. Nothing here is
+ * recursive: open groups are a small stack.
  *
  * Where POSIX leaves a choice: * is itself at the beginning of the expression, of a group, and behind
- * a leading ^; \{ there is an error, and so is a repetition of a repetition (a**); ^ is an anchor at the beginning of the expression or of a group,
- * $ at the end; \c with any other c is c; a - in brackets that is neither first nor last nor part of a
- * range is an error, as is a range that runs backwards; the locale is C. */
-#include "core/bre.h"
-
+ * a leading ^; \{ there is an error, and so is a repetition of a repetition (a**); ^ is an anchor at
+ * the beginning of the expression or of a group, $ at the end; \c with any other c is c; a - in
+ * brackets that is neither first nor last nor part of a range is an error, as is a range that runs backwards;
+ * the locale is C. */
 #include <ctype.h>
 #include <string.h>
 
+#include "core/bre_priv.h"
 #include "core/bytes.h"
 
-typedef enum step_op {
-    OP_CHAR,
-    OP_ANY,
-    OP_SET,
-    OP_BEGIN, /* ^ */
-    OP_END,   /* $ */
-    OP_SPLIT, /* here or to */
-    OP_JUMP,
-    OP_SAVE,  /* the beginning or end of a group */
-    OP_MARK,  /* where this round of a loop begins */
-    OP_CHECK, /* a round that took nothing leaves the loop */
-    OP_REFER, /* what group arg matched */
-    OP_MATCH,
-} step_op;
-
-typedef struct step {
-    uint8_t op, arg;
-    int16_t to; /* SPLIT, JUMP, CHECK: relative to this step */
-} step;
-
 enum {
-    GROUPS = 9,                     /* that can be referred to */
-    GROUP_SLOTS = 2 * (GROUPS + 1), /* begin and end of groups 0 (unused) to 9 */
-    LOOPS = AT_BRE_PATTERN_MAX / 2, /* "a*" */
-    SLOTS = GROUP_SLOTS + LOOPS,
     SETS = AT_BRE_PATTERN_MAX / 3,   /* "[a]" */
     NESTED = AT_BRE_PATTERN_MAX / 2, /* "\(" */
-    STACK = 1024,
     NO_LIMIT = -1,
 };
-
-typedef uint8_t byte_set[32];
-
-typedef struct thread {
-    uint32_t start;
-    uint16_t pc;
-} thread;
-
-typedef struct trial { /* something to go back to, or to undo on the way there */
-    uint32_t pos;
-    uint16_t pc;
-    uint8_t slot; /* SLOTS: go on at pc and pos; else slot was pos */
-} trial;
-
-struct at_bre {
-    uint16_t count, sets;
-    bool refers;
-    step *code;
-    byte_set *set;
-    /* without back-references: */
-    thread *now, *next;
-    size_t now_count, next_count;
-    uint16_t *todo;
-    uint8_t *seen;
-    /* with: */
-    trial *trials;
-    uint32_t tries;
-    uint32_t slot[SLOTS];
-    /* the search */
-    const uint8_t *text;
-    size_t len;
-    at_bre_span best;
-    bool any;
-};
-
-/* ---- compiling ---- */
 
 typedef struct compiler {
     const uint8_t *at, *end;
@@ -102,8 +35,8 @@ typedef struct compiler {
         uint16_t atom;
         uint8_t number;
     } open[NESTED];
-    byte_set set[SETS];
-    step code[AT_BRE_CODE_MAX];
+    bre_set set[SETS];
+    bre_step code[AT_BRE_CODE_MAX];
 } compiler;
 
 static void fail(compiler *c, at_err err)
@@ -113,12 +46,12 @@ static void fail(compiler *c, at_err err)
     c->at = c->end;
 }
 
-static void emit(compiler *c, step_op op, unsigned arg)
+static void emit(compiler *c, bre_op op, unsigned arg)
 {
     if (c->count == AT_BRE_CODE_MAX)
         fail(c, AT_ERR_UNSUPPORTED);
     else
-        c->code[c->count++] = (step){ .op = (uint8_t)op, .arg = (uint8_t)arg };
+        c->code[c->count++] = (bre_step){ .op = (uint8_t)op, .arg = (uint8_t)arg };
 }
 
 /* The begin of something that * can repeat. */
@@ -131,7 +64,7 @@ static void begin_atom(compiler *c)
 static void literal(compiler *c, uint8_t byte)
 {
     begin_atom(c);
-    emit(c, OP_CHAR, byte);
+    emit(c, BRE_CHAR, byte);
 }
 
 /* ---- brackets ---- */
@@ -139,11 +72,6 @@ static void literal(compiler *c, uint8_t byte)
 static void set_add(uint8_t *set, unsigned byte)
 {
     set[byte / 8] |= (uint8_t)(1u << byte % 8);
-}
-
-static bool set_has(const uint8_t *set, unsigned byte)
-{
-    return (set[byte / 8] >> byte % 8 & 1) != 0;
 }
 
 static bool add_class(uint8_t *set, const uint8_t *name, size_t len)
@@ -246,15 +174,15 @@ static void bracket(compiler *c)
         return;
     }
     c->at++;
-    for (size_t i = 0; negated && i < sizeof(byte_set); i++)
+    for (size_t i = 0; negated && i < sizeof(bre_set); i++)
         set[i] = (uint8_t)~set[i];
-    emit(c, OP_SET, c->sets++);
+    emit(c, BRE_SET, c->sets++);
 }
 
 /* ---- repeating ---- */
 
 /* Appends count copies of the block. */
-static void copy_block(compiler *c, const step *block, uint16_t len, unsigned count)
+static void copy_block(compiler *c, const bre_step *block, uint16_t len, unsigned count)
 {
     if ((size_t)c->count + (size_t)len * count > AT_BRE_CODE_MAX) {
         fail(c, AT_ERR_UNSUPPORTED);
@@ -267,15 +195,15 @@ static void copy_block(compiler *c, const step *block, uint16_t len, unsigned co
 }
 
 /* SPLIT end, MARK, block, CHECK end, JUMP back */
-static void loop(compiler *c, const step *block, uint16_t len)
+static void loop(compiler *c, const bre_step *block, uint16_t len)
 {
-    unsigned slot = GROUP_SLOTS + c->loops++;
+    unsigned slot = BRE_GROUP_SLOTS + c->loops++;
     uint16_t start = c->count;
-    emit(c, OP_SPLIT, 0);
-    emit(c, OP_MARK, slot);
+    emit(c, BRE_SPLIT, 0);
+    emit(c, BRE_MARK, slot);
     copy_block(c, block, len, 1);
-    emit(c, OP_CHECK, slot);
-    emit(c, OP_JUMP, 0);
+    emit(c, BRE_CHECK, slot);
+    emit(c, BRE_JUMP, 0);
     if (c->err != AT_OK)
         return;
     c->code[start].to = (int16_t)(c->count - start);
@@ -284,7 +212,7 @@ static void loop(compiler *c, const step *block, uint16_t len)
 }
 
 /* Each optional copy jumps to the end of all of them. */
-static void optional(compiler *c, const step *block, uint16_t len, unsigned count)
+static void optional(compiler *c, const bre_step *block, uint16_t len, unsigned count)
 {
     uint16_t end = (uint16_t)(c->count + count * (len + 1u));
     if (c->count + (size_t)count * (len + 1u) > AT_BRE_CODE_MAX) {
@@ -293,7 +221,7 @@ static void optional(compiler *c, const step *block, uint16_t len, unsigned coun
     }
     for (; count > 0; count--) {
         c->code[c->count].to = (int16_t)(end - c->count);
-        c->code[c->count++].op = OP_SPLIT;
+        c->code[c->count++].op = BRE_SPLIT;
         copy_block(c, block, len, 1);
     }
 }
@@ -302,7 +230,7 @@ static void optional(compiler *c, const step *block, uint16_t len, unsigned coun
 static void repeat(compiler *c, unsigned min, int max, at_heap *heap)
 {
     uint16_t len = (uint16_t)(c->count - c->atom);
-    step *block = c->repeated ? NULL : at_alloc(heap, len * sizeof(*block));
+    bre_step *block = c->repeated ? NULL : at_alloc(heap, len * sizeof(*block));
     if (block == NULL) {
         fail(c, c->repeated ? AT_ERR_INVALID : AT_ERR_NOMEM);
         return;
@@ -354,8 +282,8 @@ static void open_group(compiler *c)
     unsigned number = ++c->groups;
     c->open[c->depth].atom = c->count;
     c->open[c->depth++].number = (uint8_t)number;
-    if (number <= GROUPS)
-        emit(c, OP_SAVE, 2 * number);
+    if (number <= BRE_GROUPS)
+        emit(c, BRE_SAVE, 2 * number);
     c->anchor = c->bare = true;
 }
 
@@ -368,9 +296,9 @@ static void close_group(compiler *c)
     unsigned number = c->open[--c->depth].number;
     c->atom = c->open[c->depth].atom;
     c->anchor = c->bare = c->repeated = false;
-    if (number > GROUPS)
+    if (number > BRE_GROUPS)
         return;
-    emit(c, OP_SAVE, 2 * number + 1);
+    emit(c, BRE_SAVE, 2 * number + 1);
     c->closed |= (uint16_t)(1u << number);
 }
 
@@ -382,7 +310,7 @@ static void refer(compiler *c, unsigned number)
     }
     c->refers = true;
     begin_atom(c);
-    emit(c, OP_REFER, number);
+    emit(c, BRE_REFER, number);
 }
 
 static void escaped(compiler *c, at_heap *heap)
@@ -419,15 +347,15 @@ static void compile_one(compiler *c, at_heap *heap)
         bracket(c);
     } else if (byte == '.') {
         begin_atom(c);
-        emit(c, OP_ANY, 0);
+        emit(c, BRE_ANY, 0);
     } else if (byte == '*' && !c->bare) {
         repeat(c, 0, NO_LIMIT, heap);
     } else if (byte == '^' && c->anchor) {
-        emit(c, OP_BEGIN, 0);
+        emit(c, BRE_BEGIN, 0);
         c->anchor = false;
         c->bare = true;
     } else if (byte == '$' && at_end(c)) {
-        emit(c, OP_END, 0);
+        emit(c, BRE_END, 0);
         c->anchor = false;
         c->bare = true;
     } else {
@@ -442,7 +370,7 @@ static at_err compile(compiler *c, at_heap *heap)
         compile_one(c, heap);
     if (c->err == AT_OK && c->depth > 0)
         fail(c, AT_ERR_INVALID);
-    emit(c, OP_MATCH, 0);
+    emit(c, BRE_MATCH, 0);
     return c->err;
 }
 
@@ -453,7 +381,7 @@ static bool allocate(at_bre *re, at_heap *heap)
     re->code = at_alloc(heap, re->count * sizeof(*re->code));
     re->set = at_alloc(heap, re->sets * sizeof(*re->set));
     if (re->refers) {
-        re->trials = at_alloc(heap, STACK * sizeof(*re->trials));
+        re->trials = at_alloc(heap, BRE_STACK * sizeof(*re->trials));
         return re->code != NULL && re->set != NULL && re->trials != NULL;
     }
     re->now = at_alloc(heap, re->count * sizeof(*re->now));
@@ -511,199 +439,4 @@ void at_bre_free(at_heap *heap, at_bre *re)
     at_free(heap, re->seen);
     at_free(heap, re->trials);
     at_free(heap, re);
-}
-
-/* ---- all threads at once ---- */
-
-static void matched(at_bre *re, size_t start, size_t end)
-{
-    bool better =
-        !re->any || start < re->best.start || (start == re->best.start && end > re->best.end);
-    if (better)
-        re->best = (at_bre_span){ start, end };
-    re->any = true;
-}
-
-static void push(at_bre *re, size_t *depth, size_t pc)
-{
-    if (re->seen[pc])
-        return;
-    re->seen[pc] = 1;
-    re->todo[(*depth)++] = (uint16_t)pc;
-}
-
-/* Adds the steps that take a byte and are reached from pc without taking one. */
-static void add(at_bre *re, thread *list, size_t *count, size_t pc, size_t start, size_t pos)
-{
-    size_t depth = 0;
-    push(re, &depth, pc);
-    while (depth > 0) {
-        pc = re->todo[--depth];
-        const step *s = &re->code[pc];
-        switch ((step_op)s->op) {
-        case OP_MATCH: matched(re, start, pos); break;
-        case OP_JUMP: push(re, &depth, pc + (size_t)(ptrdiff_t)s->to); break;
-        case OP_SPLIT:
-            push(re, &depth, pc + (size_t)(ptrdiff_t)s->to);
-            push(re, &depth, pc + 1);
-            break;
-        case OP_BEGIN:
-            if (pos == 0)
-                push(re, &depth, pc + 1);
-            break;
-        case OP_END:
-            if (pos == re->len)
-                push(re, &depth, pc + 1);
-            break;
-        case OP_SAVE:
-        case OP_MARK:
-        case OP_CHECK: push(re, &depth, pc + 1); break;
-        case OP_CHAR:
-        case OP_ANY:
-        case OP_SET:
-        case OP_REFER: list[(*count)++] = (thread){ (uint32_t)start, (uint16_t)pc }; break;
-        }
-    }
-}
-
-static bool takes(const at_bre *re, const step *s, uint8_t byte)
-{
-    switch ((step_op)s->op) {
-    case OP_CHAR: return s->arg == byte;
-    case OP_ANY: return true;
-    case OP_SET: return set_has(re->set[s->arg], byte);
-    default: return false;
-    }
-}
-
-static void search_all(at_bre *re, size_t from)
-{
-    re->now_count = 0;
-    memset(re->seen, 0, re->count);
-    for (size_t pos = from;; pos++) {
-        if (!re->any)
-            add(re, re->now, &re->now_count, 0, pos, pos);
-        if (pos == re->len || (re->any && re->now_count == 0))
-            return;
-        re->next_count = 0;
-        memset(re->seen, 0, re->count);
-        for (size_t i = 0; i < re->now_count; i++) {
-            thread t = re->now[i];
-            if (re->any && t.start > re->best.start)
-                break; /* they are in the order of their starts */
-            if (takes(re, &re->code[t.pc], re->text[pos]))
-                add(re, re->next, &re->next_count, t.pc + 1u, t.start, pos + 1);
-        }
-        thread *last = re->now;
-        re->now = re->next;
-        re->next = last;
-        re->now_count = re->next_count;
-    }
-}
-
-/* ---- one after the other ---- */
-
-#define UNSET UINT32_MAX
-
-static bool remember(at_bre *re, size_t *depth, size_t pc, size_t pos, unsigned slot)
-{
-    if (*depth == STACK)
-        return false;
-    re->trials[(*depth)++] = (trial){ (uint32_t)pos, (uint16_t)pc, (uint8_t)slot };
-    return true;
-}
-
-/* Back to the last choice; false: there is none. */
-static bool back(at_bre *re, size_t *depth, size_t *pc, size_t *pos)
-{
-    while (*depth > 0) {
-        trial t = re->trials[--*depth];
-        if (t.slot == SLOTS) {
-            *pc = t.pc;
-            *pos = t.pos;
-            return true;
-        }
-        re->slot[t.slot] = t.pos;
-    }
-    return false;
-}
-
-static bool refers_here(const at_bre *re, unsigned group, size_t *pos)
-{
-    uint32_t start = re->slot[2 * group], end = re->slot[2 * group + 1];
-    if (start == UNSET || end == UNSET || end < start || end - start > re->len - *pos ||
-        memcmp(re->text + start, re->text + *pos, end - start) != 0)
-        return false;
-    *pos += end - start;
-    return true;
-}
-
-/* One step at pc and pos; false: it does not fit here. Sets *full when there is no room to go on. */
-static bool try_step(at_bre *re, size_t *depth, size_t *pc, size_t *pos, bool *full)
-{
-    const step *s = &re->code[*pc];
-    size_t to = *pc + (size_t)(ptrdiff_t)s->to;
-    ++*pc;
-    switch ((step_op)s->op) {
-    case OP_SPLIT: *full = !remember(re, depth, to, *pos, SLOTS); return true;
-    case OP_JUMP: *pc = to; return true;
-    case OP_BEGIN: return *pos == 0;
-    case OP_END: return *pos == re->len;
-    case OP_REFER: return refers_here(re, s->arg, pos);
-    case OP_SAVE:
-    case OP_MARK:
-        *full = !remember(re, depth, 0, re->slot[s->arg], s->arg);
-        re->slot[s->arg] = (uint32_t)*pos;
-        return true;
-    case OP_CHECK:
-        if (re->slot[s->arg] == *pos)
-            *pc = to;
-        return true;
-    default:
-        if (*pos == re->len || !takes(re, s, re->text[*pos]))
-            return false;
-        ++*pos;
-        return true;
-    }
-}
-
-/* The longest match that begins at start. false: a limit was reached. */
-static bool try_at(at_bre *re, size_t start)
-{
-    size_t pc = 0, pos = start, depth = 0;
-    bool full = false, more = true;
-    for (size_t i = 0; i < SLOTS; i++)
-        re->slot[i] = UNSET;
-    while (more && !full) {
-        if (re->tries-- == 0)
-            return false;
-        bool match = re->code[pc].op == OP_MATCH;
-        if (match)
-            matched(re, start, pos);
-        if (match && pos == re->len)
-            return true;
-        if (match || !try_step(re, &depth, &pc, &pos, &full))
-            more = back(re, &depth, &pc, &pos);
-    }
-    return !full;
-}
-
-bool at_bre_search(at_bre *re, const uint8_t *text, size_t len, size_t from, at_bre_span *found)
-{
-    re->text = text;
-    re->len = len;
-    re->any = false;
-    if (from > len || len >= UINT32_MAX)
-        return false;
-    if (!re->refers) {
-        search_all(re, from);
-    } else {
-        re->tries = AT_BRE_TRIES_MAX;
-        for (size_t start = from; start <= len && !re->any; start++)
-            if (!try_at(re, start))
-                return false;
-    }
-    if (re->any)
-        *found = re->best;
-    return re->any;
 }
