@@ -149,18 +149,28 @@ static at_result sleepwkcfg_set(at_call *call)
 
 /* ---- AT+RFPOWER ---- */
 
+static bool wifi_is_on(const at_app *app)
+{
+    return app->wifi->ready && at_setting_int(app->settings, AT_SETTING_CWMODE) != 0;
+}
+
+static at_result wifi_is_off(at_call *call)
+{
+    return at_fail(call, AT_SUB_EXEC_FAIL, 0, "Wi-Fi is off (AT+CWMODE, AT+CWINIT)");
+}
+
 static at_result rfpower_query(at_call *call)
 {
-    if (!at_wifi_is_on(at_app_of(call)))
-        return at_wifi_not_on(call);
+    if (!wifi_is_on(at_app_of(call)))
+        return wifi_is_off(call);
     at_row(call, FMT_RFPOWER, at_system_of(call)->rf_power);
     return AT_RESULT_OK;
 }
 
 static at_result rfpower_set(at_call *call)
 {
-    if (!at_wifi_is_on(at_app_of(call)))
-        return at_wifi_not_on(call);
+    if (!wifi_is_on(at_app_of(call)))
+        return wifi_is_off(call);
     at_system_of(call)->rf_power = (uint8_t)at_int(call, 0);
     return AT_RESULT_OK;
 }

@@ -26,7 +26,7 @@ def test_the_loader_waits_for_a_power_cycle(module):
     running.control.wait("exit", since=since, reason="download")
     assert running.control.status()["power"] == "download"
     port.write(b"AT\r\n")
-    time.sleep(0.2)
+    time.sleep(0.2)  # pace: an answer would need as long
     port.empty()
     running.control.call("power", state="cycle")
     port.exactly(READY)
