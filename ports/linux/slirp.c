@@ -9,7 +9,7 @@
  * (deliver may lead to slirp_input, and libslirp is not re-entrant). The queue is one block of
  * bytes, each frame behind its 16-bit length: one copy per frame, no allocation in the steady
  * state, and the whole yield of a poll is handed over in one go. What does not fit is lost, as on
- * a wire.
+ * a wire. The other way, data segments wait for the end of the turn and reach libslirp joined.
  *
  * The descriptors change with every connection, so an instance is a group of the poller.
  * The gateway's hardware address is libslirp's own: 52:55 and the four bytes of its IP address.
@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "core/bytes.h"
+#include "ports/linux/merge.h"
 #include "proto/arp.h"
 #include "proto/ether.h"
 #include "proto/ipv4.h"
@@ -44,6 +45,7 @@ struct at_uplink {
     uint8_t *queue;
     size_t used, size;
     uint64_t lost;
+    lx_merge merge; /* segments of the station */
 };
 
 typedef struct slirp_timer {
@@ -120,10 +122,20 @@ static void answer_arp(at_uplink *up, const uint8_t *frame, size_t len)
     slirp_pollfds_poll(up->slirp, 1, no_events, NULL);
 }
 
-/* Runs in the loop, so libslirp may be called for ARP: the frame is not looked at after that. */
-static void drain(void *arg)
+/* ---- both ways ---- */
+
+static void input_merged(at_uplink *up)
 {
-    at_uplink *up = arg;
+    size_t len;
+    const uint8_t *frame = lx_merge_take(&up->merge, &len);
+
+    if (frame != NULL)
+        slirp_input(up->slirp, frame, (int)len);
+}
+
+/* Runs in the loop, so libslirp may be called for ARP: the frame is not looked at after that. */
+static void deliver_queue(at_uplink *up)
+{
     size_t at = 0;
 
     while (at < up->used) {
@@ -138,6 +150,17 @@ static void drain(void *arg)
             up->config.deliver(up->config.owner, frame, len);
     }
     up->used = 0;
+}
+
+/* A delivered frame may bring the next segment at once. */
+static void drain(void *arg)
+{
+    at_uplink *up = arg;
+
+    do {
+        input_merged(up);
+        deliver_queue(up);
+    } while (up->merge.len > 0);
     at_loop_unpost(up->config.loop, &up->drain);
 }
 
@@ -336,6 +359,7 @@ static at_uplink *slirp_open(const at_uplink_config *config, char *error, size_t
     }
     up->config = *config;
     up->port = port;
+    up->merge.heap = port->heap;
     at_task_init(&up->drain, drain, up);
     up->slirp = new_slirp(up);
     if (up->slirp == NULL) {
@@ -357,7 +381,13 @@ static void slirp_take(at_uplink *up, const uint8_t *frame, size_t len)
     memcpy(&from, frame + AT_ETHER_HEADER + 12, sizeof from);
     if (ntohl(from) != up->station)
         tell_arp(up, ntohl(from));
-    slirp_input(up->slirp, frame, (int)len);
+    if (!lx_merge_add(&up->merge, frame, len)) {
+        input_merged(up);
+        if (!lx_merge_add(&up->merge, frame, len))
+            slirp_input(up->slirp, frame, (int)len);
+    }
+    if (up->merge.len > 0)
+        at_loop_post(up->config.loop, &up->drain);
 }
 
 static int bind_once(bool udp, uint32_t address, uint16_t *port)
@@ -417,6 +447,7 @@ static void slirp_close(at_uplink *up)
     lx_group_remove(up->port->poller, &up->group);
     slirp_cleanup(up->slirp);
     at_loop_unpost(up->config.loop, &up->drain);
+    lx_merge_free(&up->merge);
     at_free(heap, up->queue);
     at_free(heap, up);
 }
