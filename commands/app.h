@@ -8,6 +8,7 @@
 #include "net/link.h"
 #include "net/net.h"
 #include "storage/partition.h"
+#include "storage/pki.h"
 #include "storage/settings.h"
 #include "wifi/softap.h"
 #include "wifi/station.h"
@@ -37,13 +38,15 @@ typedef struct at_app {
     at_uart_settings uart;   /* in use now */
     at_uart_settings uart_default; /* at the next boot: AT+UART_DEF */
     const char *bin_name;          /* "ESP32C2-4MB" ... for AT+GMR; NULL: that one */
-    const char *bin_version;       /* of the running slot, "v3.5.0.0"; NULL: built in */
+    const char *bin_version; /* of the running slot, "v3.5.0.0"; NULL: built in */
     const at_flashchip *flash;     /* NULL: none, then partitions is NULL too */
     const at_partitions *partitions;
     struct at_flash_family *flash_family;
     struct at_wifi_family *wifi;
     struct at_softap_family *ap;
     struct at_tcpip_family *tcpip;
+    struct at_ssl_family *ssl; /* commands/ssl.h: TLS settings of links */
+    at_pki pki;                /* certificates and keys */
     struct at_system_family *system;
     struct at_user_family *user;
 } at_app;
@@ -55,16 +58,18 @@ static inline at_app *at_app_of(const at_call *call)
 
 /* Each family: its rows, a constructor called once at boot after the services exist (AT_ERR_NOMEM),
  * what to do right after "ready", and the events it turns into messages. */
-extern const at_family_rows at_flash_rows, at_fs_rows;
 extern const at_family_rows at_system_rows, at_user_rows;
+extern const at_family_rows at_flash_rows, at_fs_rows;
 extern const at_family_rows at_basic_rows, at_wifi_rows, at_softap_rows, at_tcpip_rows;
+extern const at_family_rows at_ssl_rows;
 
 at_err at_wifi_family_create(at_app *app);
 at_err at_softap_family_create(at_app *app);
 at_err at_tcpip_family_create(at_app *app);
+at_err at_ssl_family_create(at_app *app);
+at_err at_flash_family_create(at_app *app);
 at_err at_system_family_create(at_app *app);
 at_err at_user_family_create(at_app *app);
-at_err at_flash_family_create(at_app *app);
 void at_wifi_boot(at_app *app); /* applies stored mode, address, DNS; auto-connects */
 void at_softap_boot(at_app *app);
 void at_tcpip_boot(at_app *app);

@@ -87,13 +87,6 @@ static const at_arg_spec reconnintv_args[] = { AT_INT("interval", 1, 36000) };
 static const at_shape reconnintv_shapes[] = { AT_SHAPE(NULL, reconnintv_args) };
 static const at_arg_spec transintvl_args[] = { AT_INT("interval", 0, 1000) };
 static const at_shape transintvl_shapes[] = { AT_SHAPE(NULL, transintvl_args) };
-#define SSLCCONF                                                    \
-    AT_INT("auth_mode", 0, 3), AT_OPT_INT("pki_number", 0, 255, 0), \
-        AT_OPT_INT("ca_number", 0, 255, 0)
-static const at_arg_spec sslcconf_single[] = { SSLCCONF };
-static const at_arg_spec sslcconf_multiple[] = { LINK_ID_OR_ALL, SSLCCONF };
-static const at_shape sslcconf_shapes[] = { AT_SHAPE(SINGLE, sslcconf_single),
-                                            AT_SHAPE(MULTIPLE, sslcconf_multiple) };
 
 static uint8_t by_mux(const at_call *call)
 {
@@ -227,15 +220,6 @@ static const at_cmd rows[] = {
       .builds = AT_IN_WIFI,
       .guide = "3.3.25",
       .summary = "Show the remote address in +IPD" },
-    { .name = "+CIPSSLCCONF",
-      .query = at_cipsslcconf_query,
-      .set = at_cipsslcconf_set,
-      AT_SHAPES(sslcconf_shapes),
-      .select = by_mux,
-      .flags = AT_SAVED_SYSSTORE,
-      .builds = AT_IN_WIFI,
-      .guide = "3.3.26",
-      .summary = "Configure SSL clients" },
     { .name = "+CIPRECONNINTV",
       .query = at_cipreconnintv_query,
       .set = at_cipreconnintv_set,

@@ -1,5 +1,5 @@
 /* The settings of the TCP/IP family, and the queries that show its state (guide 3.3). What is stored
- * lies in storage/settings; options and TLS configurations as one blob for all links. */
+ * lies in storage/settings; options as one blob for all links. */
 #include "commands/tcpip_priv.h"
 
 #include <string.h>
@@ -14,7 +14,6 @@ static const char FMT_MODE[] = "+CIPMODE:%d\r\n";
 static const char FMT_DINFO[] = "+CIPDINFO:%s\r\n";
 static const char FMT_TCPOPT[] = "+CIPTCPOPT:%u,%ld,%d,%ld,%u\r\n";
 static const char FMT_RECONNINTV[] = "+CIPRECONNINTV:%ld\r\n";
-static const char FMT_SSLCCONF[] = "+CIPSSLCCONF:%u,%u,%u,%u\r\n";
 static const char FMT_STATE[] = "+CIPSTATE:%u,\"%s\",\"%s\",%u,%u,%d\r\n";
 static const char FMT_STATUS[] = "STATUS:%d\r\n";
 static const char FMT_STATUS_ROW[] = "+CIPSTATUS:%u,\"%s\",\"%s\",%u,%u,%d\r\n";
@@ -64,7 +63,6 @@ static at_err store_options(at_tcpip *family)
 void at_tcpip_config_load(at_tcpip *family)
 {
     load_options(family);
-    at_setting_blob(family->app->settings, AT_SETTING_SSLCCONF, family->ssl, sizeof(family->ssl));
 }
 
 static at_result stored(at_call *call, at_err err)
@@ -241,31 +239,6 @@ at_result at_ciptcpopt_set(at_call *call)
             at_link_set_options(family->app->links, id, o);
     }
     return stored(call, store_options(family));
-}
-
-/* --- TLS configuration: kept until TLS exists --- */
-
-at_result at_cipsslcconf_query(at_call *call)
-{
-    const at_tcpip *family = at_tcpip_of(call);
-    for (unsigned id = 0; id < shown_links(family); id++)
-        at_row(call, FMT_SSLCCONF, id, family->ssl[id].auth, family->ssl[id].pki,
-               family->ssl[id].ca);
-    return AT_RESULT_OK;
-}
-
-at_result at_cipsslcconf_set(at_call *call)
-{
-    at_tcpip *family = at_tcpip_of(call);
-    unsigned base = family->mux ? 1 : 0, last, id = named_links(call, &last);
-    for (; id <= last; id++)
-        family->ssl[id] = (at_ssl_conf){
-            .auth = (uint8_t)at_int(call, base),
-            .pki = (uint8_t)at_int(call, base + 1),
-            .ca = (uint8_t)at_int(call, base + 2),
-        };
-    return stored(call, at_setting_set_blob(family->app->settings, AT_SETTING_SSLCCONF, family->ssl,
-                                            sizeof(family->ssl)));
 }
 
 /* --- state --- */

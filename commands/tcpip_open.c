@@ -6,17 +6,23 @@
 
 #include <string.h>
 
+#include "commands/ssl.h"
+
 #include "core/bytes.h"
 
-at_err at_tcpip_connect(at_call *call, at_tcpip_link *link, const at_link_open_params *params)
+at_err at_tcpip_connect(at_call *call, at_tcpip_link *link, const at_link_open_params *params,
+                        at_tls_reason *why)
 {
-    at_links *links = link->family->app->links;
+    at_app *app = link->family->app;
+    at_links *links = app->links;
     link->settled = false;
-    at_err err = at_link_open(links, link->id, params);
+    at_err err = at_ssl_open(app, link->id, params, why);
     while (err == AT_OK && !link->settled)
         err = at_wait_until(call, &link->changed, AT_WAIT_FOREVER);
     if (err == AT_ERR_CANCELLED)
         at_link_close(links, link->id);
+    if (err == AT_OK && link->result != AT_OK && params->type == AT_LINK_SSL)
+        *why = at_link_tls_reason(links, link->id);
     return err == AT_OK ? link->result : err;
 }
 
@@ -107,9 +113,10 @@ static at_result start_link(at_call *call, at_tcpip_link *link, unsigned base)
     at_copy_text(link->host, sizeof(link->host), at_text(call, base + 1));
     s.params.host = link->host;
     link->reopen = s.params;
-    at_err err = at_tcpip_connect(call, link, &s.params);
+    at_tls_reason why;
+    at_err err = at_tcpip_connect(call, link, &s.params, &why);
     return err == AT_OK ? AT_RESULT_OK
-                        : at_fail_err(call, err, "the connection cannot be established");
+                        : at_ssl_fail(call, err, why, "the connection cannot be established");
 }
 
 at_result at_cipstart_set(at_call *call)

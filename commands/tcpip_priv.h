@@ -23,10 +23,6 @@ typedef struct at_tcpip_link {
     at_notice connect, closed, ipd;
 } at_tcpip_link;
 
-typedef struct at_ssl_conf { /* AT+CIPSSLCCONF */
-    uint8_t auth, pki, ca;
-} at_ssl_conf;
-
 struct at_tcpip_family {
     at_app *app;
     bool mux;                            /* AT+CIPMUX */
@@ -37,7 +33,6 @@ struct at_tcpip_family {
     uint32_t report_size, transmit_size; /* AT+CIPSENDLCFG */
     uint8_t max_clients;                 /* AT+CIPSERVERMAXCONN */
     uint16_t timeout_s;                  /* AT+CIPSTO */
-    at_ssl_conf ssl[AT_LINKS];
     at_tcpip_link link[AT_LINKS];
     unsigned next_link; /* whose data comes next */
     at_source received;
@@ -54,8 +49,9 @@ at_result at_cipstart_set(at_call *call);
 at_result at_cipstartex_set(at_call *call);
 at_result at_cipclose_set(at_call *call);
 at_result at_cipclose_execute(at_call *call);
-/* Opens a link and waits for how it ends. */
-at_err at_tcpip_connect(at_call *call, at_tcpip_link *link, const at_link_open_params *params);
+/* Opens a link and waits for how it ends; *why says more of TLS. */
+at_err at_tcpip_connect(at_call *call, at_tcpip_link *link, const at_link_open_params *params,
+                        at_tls_reason *why);
 /* Closes and says CLOSED, waits while it lingers. */
 void at_tcpip_close(at_call *call, at_tcpip_link *link);
 
@@ -118,8 +114,6 @@ at_result at_ciptcpopt_query(at_call *call);
 at_result at_ciptcpopt_set(at_call *call);
 at_result at_cipreconnintv_query(at_call *call);
 at_result at_cipreconnintv_set(at_call *call);
-at_result at_cipsslcconf_query(at_call *call);
-at_result at_cipsslcconf_set(at_call *call);
 at_result at_cipstate_query(at_call *call);
 at_result at_cipstatus_execute(at_call *call);
 at_result at_cifsr_execute(at_call *call);

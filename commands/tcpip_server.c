@@ -5,6 +5,8 @@
  * server's clients, not the module's own connections. */
 #include "commands/tcpip_priv.h"
 
+#include "commands/ssl.h"
+
 /* wire */
 static const char FMT_SERVER_OFF[] = "+CIPSERVER:0\r\n";
 static const char FMT_SERVER[] = "+CIPSERVER:1,%u,\"%s\"\r\n";
@@ -50,8 +52,10 @@ static at_result create(at_call *call)
         .ca = at_int(call, 3) == 1,
         .options = family->link[0].options,
     };
-    at_err err = at_links_listen(family->app->links, &params);
-    return err == AT_OK ? AT_RESULT_OK : at_fail_err(call, err, "the server cannot be created");
+    at_tls_reason why;
+    at_err err = at_ssl_listen(family->app, &params, &why);
+    return err == AT_OK ? AT_RESULT_OK
+                        : at_ssl_fail(call, err, why, "the server cannot be created");
 }
 
 static void close_clients(at_call *call, at_tcpip *family)

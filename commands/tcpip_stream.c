@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "commands/ssl.h"
 #include "core/bytes.h"
 #include "core/wire.h"
 
@@ -184,7 +185,8 @@ static void reconnect(at_tcpip_link *link)
     at_link_get(app->links, link->id, &info);
     if (info.state != AT_LINK_FREE || link->opened.server)
         return;
-    at_err err = at_link_open(app->links, link->id, &link->reopen);
+    at_tls_reason why;
+    at_err err = at_ssl_open(app, link->id, &link->reopen, &why);
     if (err != AT_OK)
         at_log(app->log, AT_LOG_INFO, "tcpip", "passthrough: no reconnection yet: %s",
                at_err_text(err));

@@ -115,6 +115,19 @@ static at_err open_nvs(at_module *m)
                        AT_NVS_READ_WRITE);
 }
 
+/* Certificates and keys are looked up when they are needed. */
+static void find_pki(at_module *m)
+{
+    const at_partition *mfg =
+        m->partitions != NULL ? at_partitions_find(m->partitions, "mfg_nvs") : NULL;
+    m->app.pki = (at_pki){ .heap = &m->heap, .log = &m->log };
+    if (mfg == NULL)
+        return;
+    m->app.pki.chip = m->config.flash;
+    m->app.pki.offset = mfg->offset;
+    m->app.pki.size = mfg->size;
+}
+
 static void open_storage(at_module *m)
 {
     at_err err = open_nvs(m);
@@ -123,6 +136,7 @@ static void open_storage(at_module *m)
                "no settings partition (%s): nothing survives a restart", at_err_text(err));
     m->app.flash = m->partitions != NULL ? m->config.flash : NULL;
     m->app.partitions = m->partitions;
+    find_pki(m);
     m->app.settings = at_settings_open(&m->heap, &m->log, m->nvs);
 }
 
@@ -297,6 +311,8 @@ at_module *at_module_boot(const at_module_config *config)
     start_station(m);
     if (m->app.station == NULL)
         return failed(m, "the station");
+    if (at_ssl_family_create(&m->app) != AT_OK)
+        return failed(m, "the TLS settings");
     if (at_flash_family_create(&m->app) != AT_OK)
         return failed(m, "the flash commands");
     if (at_wifi_family_create(&m->app) != AT_OK || at_softap_family_create(&m->app) != AT_OK ||

@@ -93,6 +93,8 @@ void link_release(net_link *link)
     link->resolve = NULL;
     link->datagram = NULL;
     link->stream = NULL;
+    at_tls_config_release(link->tls);
+    link->tls = NULL;
     link->life++;
     link_set_state(link, AT_LINK_FREE);
 }
@@ -102,7 +104,8 @@ void link_fail(net_link *link, at_err reason)
     at_log(link->links->log, AT_LOG_INFO, "link", "%u: cannot open: %s", link->id,
            at_err_text(reason));
     link_release(link);
-    link_event(link, AT_LINK_FAILED, reason);
+    if (!link->server) /* of a client whose handshake failed nobody has heard */
+        link_event(link, AT_LINK_FAILED, reason);
 }
 
 void link_gone(net_link *link, at_err reason)
@@ -188,6 +191,7 @@ at_links *at_links_create(const at_links_config *config)
     links->log = config->log;
     links->on_event = config->on_event;
     links->owner = config->owner;
+    links->sessions = at_tls_memory_create(links->heap, links->loop);
     links->watch = (net_watch){ .lost = address_lost, .arg = links };
     net_watch_add(links->net, &links->watch);
     for (unsigned id = 0; id < AT_LINKS; id++) {
@@ -240,7 +244,8 @@ at_err at_link_open(at_links *links, unsigned id, const at_link_open_params *par
 
     if (link->state != AT_LINK_FREE)
         return AT_ERR_STATE;
-    if (params->type != AT_LINK_TCP && params->type != AT_LINK_UDP)
+    link->tls_reason = AT_TLS_FINE;
+    if (params->type != AT_LINK_TCP && params->type != AT_LINK_UDP && params->type != AT_LINK_SSL)
         return AT_ERR_UNSUPPORTED;
     if (!net_has_address(links->net))
         return AT_ERR_UNREACHABLE;
@@ -249,12 +254,16 @@ at_err at_link_open(at_links *links, unsigned id, const at_link_open_params *par
         err = link_udp_open(link);
     else if (params->local.family != AT_FAMILY_NONE && !net_is_ours(links->net, &params->local))
         err = AT_ERR_UNREACHABLE;
+    if (err == AT_OK && link_is_tls(params->type))
+        err = link_tls_prepare(link, params);
     if (err == AT_OK)
         err = at_resolve_start(links->net, params->host, AT_RESOLVE_V4, 0, resolved, link,
                                &link->resolve);
     if (err != AT_OK) {
         at_datagram_close(link->datagram);
         link->datagram = NULL;
+        at_tls_config_release(link->tls);
+        link->tls = NULL;
         return err;
     }
     link_set_state(link, AT_LINK_RESOLVING);

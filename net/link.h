@@ -5,6 +5,7 @@
 
 #include "core/limits.h"
 #include "net/net.h"
+#include "net/tls.h"
 
 typedef struct at_links at_links;
 
@@ -71,12 +72,15 @@ typedef struct at_link_open_params {
     at_addr local;       /* address to bind, family NONE: any */
     uint32_t timeout_ms; /* 0: as long as the stack tries */
     at_link_options options;
+    const at_tls_params *tls; /* SSL: needed; used during the call only */
 } at_link_open_params;
 
 /* Starts opening; OPENED or FAILED follows from a task. AT_ERR_STATE: the link is not free;
  * AT_ERR_UNREACHABLE: no interface has an address; AT_ERR_NOMEM; AT_ERR_EXISTS: local port in use;
- * AT_ERR_UNSUPPORTED: this type needs IPv6 or TLS, which are not there. */
+ * AT_ERR_UNSUPPORTED: this type needs IPv6, which is not there; and the errors of at_tls_config_create. */
 at_err at_link_open(at_links *links, unsigned id, const at_link_open_params *params);
+/* Why TLS failed when the link was opened last, AT_TLS_FINE when it was something else. */
+at_tls_reason at_link_tls_reason(const at_links *links, unsigned id);
 /* Gives up an opening link, or closes: FIN and free at once (AT_OK), RST with linger 0 (AT_OK), or
  * AT_ERR_AGAIN: LINGERING, RELEASED follows within linger_s. Unread data is dropped. */
 at_err at_link_close(at_links *links, unsigned id);
@@ -122,11 +126,16 @@ typedef struct at_listen_params {
     uint16_t timeout_s;  /* idle clients are closed, 0 never (AT+CIPSTO) */
     bool ca;             /* ask clients for a certificate */
     at_link_options options;
+    const at_tls_params
+        *tls; /* SSL: needed; used during the call only, NULL in at_links_listening */
 } at_listen_params;
 
 /* AT_ERR_STATE: there is one; AT_ERR_EXISTS: port in use; AT_ERR_UNSUPPORTED; AT_ERR_NOMEM.
- * A new client takes the lowest free link. */
+ * AT_ERR_INVALID, AT_ERR_CORRUPT: as at_tls_config_create; at_links_tls_reason says more.
+ * A new client takes the lowest free link; with TLS it is OPENED after its handshake, and nothing is
+ * told of a client whose handshake fails. */
 at_err at_links_listen(at_links *links, const at_listen_params *params);
+at_tls_reason at_links_tls_reason(const at_links *links); /* of the last at_links_listen */
 at_err at_links_unlisten(at_links *links); /* clients stay; AT_ERR_STATE: there is none */
 bool at_links_listening(const at_links *links, at_listen_params *params); /* params may be NULL */
 void at_links_set_server_timeout(at_links *links, uint16_t timeout_s);

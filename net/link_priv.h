@@ -1,4 +1,5 @@
-/* The files of the link table: link.c (state machine), link_tcp.c, link_udp.c, link_server.c. */
+/* The files of the link table: link.c (state machine), link_tcp.c, link_tls.c, link_udp.c,
+ * link_server.c. */
 #ifndef NET_LINK_PRIV_H
 #define NET_LINK_PRIV_H
 
@@ -16,8 +17,11 @@ typedef struct net_link {
     bool server;
     uint32_t life; /* counts occupations: tells a task that the link it served is another one now */
     at_link_options options;
-    at_stream *stream;     /* TCP */
-    at_datagram *datagram; /* UDP */
+    at_stream *stream;  /* TCP, or TLS on it */
+    at_tls_config *tls; /* SSL; NULL: none */
+    at_tls_reason tls_reason;
+    char host[AT_HOST_MAX + 1]; /* SSL: whose session may be resumed */
+    at_datagram *datagram;      /* UDP */
     at_resolve *resolve;
     at_addr local, remote;
     uint16_t remote_port, local_port;
@@ -41,6 +45,9 @@ struct at_links {
     net_link link[AT_LINKS];
     at_tcp_listener *listener;
     at_listen_params server;
+    at_tls_config *server_tls;
+    at_tls_reason server_tls_reason;
+    at_tls_memory *sessions; /* NULL: nothing is resumed */
     uint16_t server_timeout_s;
 };
 
@@ -56,6 +63,15 @@ void link_traffic(net_link *link);
 at_err link_tcp_connect(net_link *link);                /* to link->remote */
 void link_tcp_adopt(net_link *link, at_stream *stream); /* a client of the server */
 at_err link_tcp_close(net_link *link);
+void link_on_stream(void *owner, at_stream *stream, unsigned events); /* of the topmost stream */
+
+/* --- link_tls.c --- */
+bool link_is_tls(at_link_type type);
+at_err link_tls_prepare(net_link *link, const at_link_open_params *params);
+at_err link_tls_connect(net_link *link, at_stream *below); /* owns below from now on */
+void link_tls_adopt(net_link *link, at_stream *below);
+void link_tls_failed(net_link *link); /* notes why, before the stream is closed */
+at_err link_tls_listen(at_links *links, const at_listen_params *params);
 
 /* --- link_udp.c --- */
 at_err link_udp_open(net_link *link);    /* binds */

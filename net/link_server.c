@@ -71,8 +71,17 @@ static void on_client(void *owner, at_stream *stream)
     link->server = true;
     link->options = links->server.options;
     link->udp_mode = 0;
-    link_tcp_adopt(link, stream); /* may end the link: the owner hears of it */
+    if (links->server_tls != NULL)
+        link_tls_adopt(link, stream);
+    else
+        link_tcp_adopt(link, stream); /* may end the link: the owner hears of it */
     link_idle_start(link);
+}
+
+static void release_tls(at_links *links)
+{
+    at_tls_config_release(links->server_tls);
+    links->server_tls = NULL;
 }
 
 at_err at_links_listen(at_links *links, const at_listen_params *params)
@@ -88,12 +97,18 @@ at_err at_links_listen(at_links *links, const at_listen_params *params)
 
     if (links->listener != NULL)
         return AT_ERR_STATE;
-    if (params->type != AT_LINK_TCP)
+    links->server_tls_reason = AT_TLS_FINE;
+    if (params->type != AT_LINK_TCP && params->type != AT_LINK_SSL)
         return AT_ERR_UNSUPPORTED;
-    err = at_tcp_listen(links->net, &below, &links->listener);
-    if (err != AT_OK)
+    if (params->type == AT_LINK_SSL && (err = link_tls_listen(links, params)) != AT_OK)
         return err;
+    err = at_tcp_listen(links->net, &below, &links->listener);
+    if (err != AT_OK) {
+        release_tls(links);
+        return err;
+    }
     links->server = *params;
+    links->server.tls = NULL;
     at_links_set_server_timeout(links, params->timeout_s);
     return AT_OK;
 }
@@ -104,6 +119,7 @@ at_err at_links_unlisten(at_links *links)
         return AT_ERR_STATE;
     at_tcp_unlisten(links->listener);
     links->listener = NULL;
+    release_tls(links);
     return AT_OK;
 }
 

@@ -36,6 +36,7 @@ static void in_connecting(net_link *link, unsigned events)
     uint32_t life = link->life;
 
     if ((events & AT_STREAM_OPENED) == 0) {
+        link_tls_failed(link);
         link_fail(link, link->stream->ops->error(link->stream));
         return;
     }
@@ -44,6 +45,8 @@ static void in_connecting(net_link *link, unsigned events)
     at_timer_stop(link->links->loop, &link->deadline);
     link_set_state(link, AT_LINK_OPEN);
     link_event(link, AT_LINK_OPENED, AT_OK);
+    if (link->life == life && link->state == AT_LINK_OPEN)
+        link_idle_start(link);
     if (link->life == life && link->state == AT_LINK_OPEN)
         in_open(link, events);
 }
@@ -60,7 +63,7 @@ static void in_lingering(net_link *link, unsigned events)
     link_event(link, AT_LINK_RELEASED, AT_OK);
 }
 
-static void on_stream(void *owner, at_stream *stream, unsigned events)
+void link_on_stream(void *owner, at_stream *stream, unsigned events)
 {
     net_link *link = owner;
 
@@ -83,11 +86,13 @@ at_err link_tcp_connect(net_link *link)
         .local = link->local,
         .local_port = 0,
         .options = { link->options.nodelay, link->options.keep_alive_s },
-        .on_event = on_stream,
+        .on_event = link_on_stream,
         .owner = link,
     };
     at_err err = at_tcp_connect(link->links->net, &params, &link->stream);
 
+    if (err == AT_OK && link->tls != NULL)
+        err = link_tls_connect(link, link->stream);
     if (err == AT_OK)
         link_set_state(link, AT_LINK_CONNECTING);
     return err;
@@ -98,7 +103,7 @@ void link_tcp_adopt(net_link *link, at_stream *stream)
     at_stream_ends ends;
 
     stream->ops->ends(stream, &ends);
-    stream->on_event = on_stream;
+    stream->on_event = link_on_stream;
     stream->owner = link;
     link->stream = stream;
     link->remote = ends.remote;

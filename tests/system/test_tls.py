@@ -227,7 +227,7 @@ def test_a_downgrade_is_noticed(tls, pki):
     openssl = tls_peers.server(*certificate(pki, "server"))
     middle = Middle(openssl.port)
     try:
-        connect(port, middle.port, answer=None) if False else port.send(f'AT+CIPSTART="SSL","{HOST_ALIAS}",{middle.port}')
+        port.send(f'AT+CIPSTART="SSL","{HOST_ALIAS}",{middle.port}')
         answer = port.until(ERROR)
         assert re.fullmatch(rb"ERR CODE:0x010a00(25|26|28|27|20)\r\n\r\nERROR\r\n", answer), answer
         assert middle.cut
@@ -368,9 +368,8 @@ def test_resumption(tls, peer, pki, version, auth):
     exchange(port, openssl)
     port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
     connect(port, openssl.port)
-    openssl.expect(rb"Reused, TLS")
-    openssl.text = b""
     exchange(port, openssl)
+    openssl.expect(rb"Reused session-id")
     port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
     # What was agreed on without verification is not offered with it, and the other way round.
     port.command(f"AT+CIPSSLCCONF={2 - auth},0,0")

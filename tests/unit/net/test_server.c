@@ -155,8 +155,10 @@ static void there_is_one_server(void **state)
     assert_int_equal(at_links_unlisten(b->links), AT_OK);
     bench_tell(b, "a: connect 192.168.3.112 333");
     assert_string_equal(bench_answer(b), "a: fail refused");
-    params.type = AT_LINK_SSL;
+    params.type = AT_LINK_SSLV6;
     assert_int_equal(at_links_listen(b->links, &params), AT_ERR_UNSUPPORTED);
+    params.type = AT_LINK_SSL; /* without saying how */
+    assert_int_equal(at_links_listen(b->links, &params), AT_ERR_INVALID);
     start(b, 5, 0); /* at once, on the same port, with a client still connected */
     bench_peer(b, "a: connect 192.168.3.112 333");
     bench_expect(b, 0, AT_LINK_OPENED, AT_OK);

@@ -100,8 +100,10 @@ static void what_cannot_be_opened_is_refused_at_once(void **state)
     at_link_open_params params = bench_params(AT_LINK_TCPV6, "::1", 80);
 
     assert_int_equal(at_link_open(b->links, 0, &params), AT_ERR_UNSUPPORTED);
-    params.type = AT_LINK_SSL;
+    params.type = AT_LINK_SSLV6;
     assert_int_equal(at_link_open(b->links, 0, &params), AT_ERR_UNSUPPORTED);
+    params.type = AT_LINK_SSL; /* without saying how */
+    assert_int_equal(at_link_open(b->links, 0, &params), AT_ERR_INVALID);
     params = bench_params(AT_LINK_TCP, "192.168.3.102", 80);
     params.local = at_addr_v4(10, 0, 0, 1);
     assert_int_equal(at_link_open(b->links, 0, &params), AT_ERR_UNREACHABLE);
