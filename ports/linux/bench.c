@@ -281,7 +281,7 @@ static void on_ending(void *owner, lx_ending ending, int status)
     lx_bench *b = owner;
 
     (void)status;
-    at_air_reset_port(b->radio);
+    bench_air_reset(b);
     if (ending == LX_ENDING_FAILED) {
         fprintf(stderr, "attache: the module does not run%s\n",
                 b->options->log_file != NULL ? ": see the log file" : "");
@@ -311,7 +311,7 @@ static bool open_flash(lx_bench *b, char *why, size_t room)
     return false;
 }
 
-static bool open_ctl(lx_bench *b, char *why, size_t room)
+bool bench_open_ctl(lx_bench *b, char *why, size_t room)
 {
     const lx_ctl_config config = { .loop = &b->loop,
                                    .poller = &b->poller,
@@ -357,7 +357,7 @@ static bool open_chip(lx_bench *b, char *why, size_t room)
         .owner = b,
     };
 
-    memcpy(config.mac, o->mac, sizeof config.mac);
+    bench_mac(b, config.mac);
     b->chip = lx_chip_create(&config);
     if (b->chip != NULL && lx_chip_power(b->chip, true) == AT_OK)
         return true;
@@ -367,21 +367,27 @@ static bool open_chip(lx_bench *b, char *why, size_t room)
 
 /* ---- a run ---- */
 
-static bool set_up(lx_bench *b, char *why, size_t room)
+bool bench_set_up_base(lx_bench *b, int *console_end, char *why, size_t room)
 {
-    int log_end;
-
     lx_poller_init(&b->poller, lx_clock());
     at_loop_init(&b->loop, lx_clock(), &b->poller.waiter);
     at_heap_init(&b->heap, SIZE_MAX);
-    if (!open_log(b, &log_end, why, room) || !open_wire_log(b, why, room))
+    if (!open_log(b, console_end, why, room) || !open_wire_log(b, why, room))
         return false;
     if (!watch_signals(b)) {
         snprintf(why, room, "no descriptors");
         return false;
     }
-    return open_port(b, log_end, why, room) && open_flash(b, why, room) &&
-           bench_air_open(b, why, room) && open_ctl(b, why, room) && open_chip(b, why, room);
+    return true;
+}
+
+static bool set_up(lx_bench *b, char *why, size_t room)
+{
+    int log_end;
+
+    return bench_set_up_base(b, &log_end, why, room) && open_port(b, log_end, why, room) &&
+           open_flash(b, why, room) && bench_air_open(b, why, room) &&
+           bench_open_ctl(b, why, room) && open_chip(b, why, room);
 }
 
 static void take_down(lx_bench *b)

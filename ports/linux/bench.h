@@ -8,5 +8,7 @@
  * run failed), 2 (an option cannot work), or the command's (128 + signal when that ended it). Says
  * why on stderr. */
 int lx_bench_run(const lx_options *options);
+/* `attache air`: an air for any number of modules, until a signal or the verb quit. Status as above. */
+int lx_air_run(const lx_options *options);
 
 #endif

@@ -86,18 +86,25 @@ static bool open_capture(lx_bench *b, char *why, size_t room)
     return true;
 }
 
-static void capture_frame(void *owner, at_air_port *port, bool to_air, const uint8_t *frame,
-                          size_t len)
+void bench_air_capture(lx_bench *b, const uint8_t *frame, size_t len)
 {
-    lx_bench *b = owner;
     struct timespec now;
 
-    (void)to_air;
-    if (b->pcap_fd < 0 || port != b->radio)
+    if (b->pcap_fd < 0)
         return;
     clock_gettime(CLOCK_REALTIME, &now);
     at_capture_frame(&b->capture, (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u,
                      frame, len);
+}
+
+static void capture_frame(void *owner, at_air_port *port, bool to_air, const uint8_t *frame,
+                          size_t len)
+{
+    lx_bench *b = owner;
+
+    (void)to_air;
+    if (port == b->radio)
+        bench_air_capture(b, frame, len);
 }
 
 /* ---- the chip's radio ---- */
@@ -113,7 +120,28 @@ void bench_air_frame(void *owner, uint8_t *frame, size_t len)
 {
     lx_bench *b = owner;
 
-    at_air_input(b->radio, frame, len);
+    if (b->link == NULL) {
+        at_air_input(b->radio, frame, len);
+        return;
+    }
+    bench_air_capture(b, frame, len);
+    lx_airlink_send(b->link, frame, len);
+}
+
+static void from_shared_air(void *owner, uint8_t *frame, size_t len)
+{
+    lx_bench *b = owner;
+
+    bench_air_capture(b, frame, len);
+    lx_chip_send(b->chip, frame, len);
+}
+
+void bench_air_reset(lx_bench *b)
+{
+    if (b->link != NULL)
+        lx_airlink_reset(b->link);
+    else
+        at_air_reset_port(b->radio);
 }
 
 static bool add_forwards(lx_bench *b, char *why, size_t room)
@@ -129,7 +157,41 @@ static bool add_forwards(lx_bench *b, char *why, size_t room)
     return true;
 }
 
-bool bench_air_open(lx_bench *b, char *why, size_t room)
+/* On a shared air two radios must not have one address: without --mac it follows from the process.
+ * Even, since the SoftAP has the next one. */
+void bench_mac(const lx_bench *b, uint8_t mac[6])
+{
+    uint32_t number = (uint32_t)getpid() << 1;
+
+    memcpy(mac, b->options->mac, 6);
+    if (b->options->air == NULL || b->options->mac_given)
+        return;
+    mac[3] = (uint8_t)(number >> 16);
+    mac[4] = (uint8_t)(number >> 8);
+    mac[5] = (uint8_t)number;
+}
+
+/* A chip in somebody else's air: only a link to it. */
+static bool open_link(lx_bench *b, char *why, size_t room)
+{
+    lx_airlink_config config = { .loop = &b->loop,
+                                 .poller = &b->poller,
+                                 .log = &b->log.log,
+                                 .path = b->options->air,
+                                 .forwards = b->options->forwards,
+                                 .forward_count = b->options->forward_count,
+                                 .on_frame = from_shared_air,
+                                 .owner = b };
+
+    bench_mac(b, config.mac);
+    b->link = lx_airlink_open(&config, why, room);
+    return b->link != NULL;
+}
+
+bool bench_air_make(lx_bench *b,
+                    void (*on_frame)(void *owner, at_air_port *port, bool to_air,
+                                     const uint8_t *frame, size_t len),
+                    char *why, size_t room)
 {
     at_air_config config = {
         .loop = &b->loop,
@@ -141,7 +203,7 @@ bool bench_air_open(lx_bench *b, char *why, size_t room)
         .resolver = &b->resolver.resolver,
         .policy = b->options->policy,
         .on_event = bench_event,
-        .on_frame = b->options->pcap != NULL ? capture_frame : NULL,
+        .on_frame = b->options->pcap != NULL ? on_frame : NULL,
         .owner = b,
     };
 
@@ -151,8 +213,20 @@ bool bench_air_open(lx_bench *b, char *why, size_t room)
     lx_slirp_init(&b->slirp, &b->poller, &b->heap);
     lx_resolver_init(&b->resolver, &b->loop, &b->poller, &b->heap, NULL);
     b->air = at_air_create(&config);
-    if (b->air != NULL)
-        b->radio = at_air_attach_radio(b->air, b->options->mac, send_to_chip, b);
+    if (b->air == NULL)
+        snprintf(why, room, "out of memory");
+    return b->air != NULL;
+}
+
+bool bench_air_open(lx_bench *b, char *why, size_t room)
+{
+    if (b->options->air != NULL) {
+        choose_seed(b);
+        return open_capture(b, why, room) && open_link(b, why, room);
+    }
+    if (!bench_air_make(b, capture_frame, why, room))
+        return false;
+    b->radio = at_air_attach_radio(b->air, b->options->mac, send_to_chip, b);
     if (b->radio == NULL) {
         snprintf(why, room, "out of memory");
         return false;
@@ -162,6 +236,8 @@ bool bench_air_open(lx_bench *b, char *why, size_t room)
 
 void bench_air_close(lx_bench *b)
 {
+    lx_airlink_close(b->link);
+    b->link = NULL;
     if (b->air != NULL)
         at_air_destroy(b->air);
     if (b->resolver.loop != NULL)

@@ -5,6 +5,7 @@
 
 #include "air/capture.h"
 #include "core/heap.h"
+#include "ports/linux/airlink.h"
 #include "ports/linux/bench.h"
 #include "ports/linux/chip.h"
 #include "ports/linux/console.h"
@@ -29,7 +30,8 @@ typedef struct lx_bench {
     lx_slirp slirp;
     lx_resolver resolver;
     at_air *air;
-    at_air_port *radio; /* the chip's place in the air */
+    at_air_port *radio; /* the chip's place in the air; NULL with a shared air */
+    lx_airlink *link;   /* to a shared air; NULL: the air is here */
     at_capture capture;
     int pcap_fd, wire_log_fd; /* -1: none */
 
@@ -52,7 +54,15 @@ typedef struct lx_bench {
 
 /* World, uplinks and the chip's radio. false: why says what is wrong. */
 bool bench_air_open(lx_bench *b, char *why, size_t room);
+/* The same without a radio: for a hub. */
+bool bench_air_make(lx_bench *b,
+                    void (*on_frame)(void *owner, at_air_port *port, bool to_air,
+                                     const uint8_t *frame, size_t len),
+                    char *why, size_t room);
 void bench_air_close(lx_bench *b);
+void bench_mac(const lx_bench *b, uint8_t mac[6]); /* burnt into the chip */
+void bench_air_reset(lx_bench *b);                 /* the chip lost power */
+void bench_air_capture(lx_bench *b, const uint8_t *frame, size_t len);
 void bench_air_frame(void *owner, uint8_t *frame, size_t len); /* from the chip */
 
 void bench_give_pins(lx_bench *b); /* what is given, to a chip that has booted */
@@ -67,5 +77,9 @@ bool bench_command_start(lx_bench *b, char *why, size_t room);
 
 void bench_event(void *owner, const char *name, const char *members);
 void bench_stop(lx_bench *b, int exit_status);
+
+/* Parts of a run that a hub has as well. */
+bool bench_set_up_base(lx_bench *b, int *console_end, char *why, size_t room);
+bool bench_open_ctl(lx_bench *b, char *why, size_t room);
 
 #endif

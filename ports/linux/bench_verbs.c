@@ -49,6 +49,11 @@ static bool done(const verb_call *v, at_err err, const char *what, const char *n
 
 static void add_air(const verb_call *v)
 {
+    if (v->b->link != NULL)
+        cJSON_AddBoolToObject(v->answer, "connected", lx_airlink_is_up(v->b->link));
+    if (v->b->air == NULL)
+        return;
+
     size_t room = 64 * 1024;
     char *text = malloc(room);
 
@@ -72,7 +77,7 @@ static void add_pins(const verb_call *v)
     }
 }
 
-static bool verb_status(const verb_call *v)
+static void add_chip(const verb_call *v)
 {
     lx_bench *b = v->b;
     const lx_frames *frames = lx_chip_frames(b->chip);
@@ -87,19 +92,35 @@ static bool verb_status(const verb_call *v)
     cJSON_AddStringToObject(v->answer, "sleep", b->sleep);
     cJSON_AddBoolToObject(v->answer, "asleep", b->asleep);
     add_pins(v);
-    cJSON_AddNumberToObject(v->answer, "seed", (double)b->seed);
-    cJSON_AddNumberToObject(v->answer, "n", lx_ctl_last(b->ctl));
     cJSON_AddNumberToObject(radio, "to_chip", (double)frames->sent);
     cJSON_AddNumberToObject(radio, "from_chip", (double)frames->received);
     cJSON_AddNumberToObject(radio, "refused", (double)frames->refused);
+}
+
+static bool verb_status(const verb_call *v)
+{
+    lx_bench *b = v->b;
+
+    cJSON_AddNumberToObject(v->answer, "seed", (double)b->seed);
+    cJSON_AddNumberToObject(v->answer, "n", lx_ctl_last(b->ctl));
+    if (b->chip != NULL)
+        add_chip(v);
     add_air(v);
     return true;
 }
 
 /* ---- the air ---- */
 
+static bool no_air(const verb_call *v)
+{
+    return refuse(v, "the air is shared: ask the control socket of `attache air`");
+}
+
 static bool verb_ap(const verb_call *v)
 {
+    if (v->b->air == NULL)
+        return no_air(v);
+
     const char *name = text_of(v->request, "name");
     const cJSON *on = cJSON_GetObjectItemCaseSensitive(v->request, "on");
     const cJSON *rssi = cJSON_GetObjectItemCaseSensitive(v->request, "rssi");
@@ -152,6 +173,9 @@ static bool add_fault(const verb_call *v, const cJSON *add)
 
 static bool verb_fault(const verb_call *v)
 {
+    if (v->b->air == NULL)
+        return no_air(v);
+
     const cJSON *add = cJSON_GetObjectItemCaseSensitive(v->request, "add");
     const cJSON *on = cJSON_GetObjectItemCaseSensitive(v->request, "on");
     const char *name = text_of(v->request, "name");
@@ -213,6 +237,11 @@ static bool verb_quit(const verb_call *v)
     return true;
 }
 
+static bool needs_chip(const char *verb)
+{
+    return strcmp(verb, "power") == 0 || strcmp(verb, "pin") == 0;
+}
+
 bool bench_verb(void *owner, const char *verb, const cJSON *request, cJSON *answer, char *error,
                 size_t room)
 {
@@ -225,6 +254,8 @@ bool bench_verb(void *owner, const char *verb, const cJSON *request, cJSON *answ
     };
     const verb_call call = { owner, request, answer, error, room };
 
+    if (((const lx_bench *)owner)->chip == NULL && needs_chip(verb))
+        return refuse(&call, "there is no module here, only an air: status, ap, fault, quit");
     for (size_t i = 0; i < AT_COUNT(verbs); i++) {
         if (strcmp(verb, verbs[i].name) == 0)
             return verbs[i].run(&call);

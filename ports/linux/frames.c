@@ -94,8 +94,11 @@ static void on_ready(void *arg, short revents)
         lx_frames_flush(f);
     if ((revents & (POLLIN | POLLHUP | POLLERR)) == 0 || !f->source.added)
         return;
-    if (!deliver_batch(f) && f->source.added)
-        lx_source_remove(f->poller, &f->source); /* the descriptor is closed by lx_frames_close */
+    if (deliver_batch(f) || !f->source.added)
+        return;
+    lx_source_remove(f->poller, &f->source); /* the descriptor is closed by lx_frames_close */
+    if (f->on_gone != NULL)
+        f->on_gone(f->owner);
 }
 
 /* ---- sending ---- */

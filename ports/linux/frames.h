@@ -22,6 +22,8 @@ typedef struct lx_frames {
     at_prepare prepare;
     /* A frame from the other end: valid during the call, may be modified. May close the link. */
     void (*on_frame)(void *owner, uint8_t *frame, size_t len);
+    /* The other end is gone; nothing comes after it. May close and free the link. NULL: not told. */
+    void (*on_gone)(void *owner);
     void *owner;
     uint8_t *in;  /* room for one batch */
     uint8_t *out; /* records of length and bytes, from head to tail */

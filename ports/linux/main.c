@@ -36,7 +36,37 @@ static int run(int argc, char **argv)
         lx_options_help(stdout);
         return 0;
     }
+    if (options.air != NULL && options.world != NULL) {
+        fputs("attache: --world belongs to `attache air` when there is --air\n", stderr);
+        return EXIT_USAGE;
+    }
     return lx_bench_run(&options);
+}
+
+static int air(int argc, char **argv)
+{
+    lx_options options;
+    char error[512];
+
+    if (wants_help(argc, argv)) {
+        fputs(
+            "usage: attache air --air PATH [--world FILE] [--policy P] [--seed N] [--pcap FILE]\n"
+            "                   [--ctl PATH] [--log LEVEL] [--log-file FILE]\n\n"
+            "An air for any number of modules: attache run --air PATH. PATH is printed when it is\n"
+            "ready. --pcap writes every frame once.\n",
+            stdout);
+        return 0;
+    }
+    if (!lx_options_parse(&options, argc, argv, error, sizeof error)) {
+        fprintf(stderr, "attache air: %s\n", error);
+        return EXIT_USAGE;
+    }
+    if (options.air == NULL || options.port_given || options.command != NULL ||
+        options.forward_count > 0 || options.flash != NULL) {
+        fputs("attache air: needs --air PATH, and takes no options of a module\n", stderr);
+        return EXIT_USAGE;
+    }
+    return lx_air_run(&options);
 }
 
 /* ---- attache console ---- */
@@ -140,6 +170,7 @@ static int help(void)
           "  attache [run] [options] [-- COMMAND...]   a module; --help lists the options\n"
           "  attache console [PORT]                    a terminal for an AT port\n"
           "  attache ctl PATH VERB...                  control a running module\n"
+          "  attache air --air PATH [options]          an air that modules share\n"
           "  attache commands [--markdown | --json]    the AT commands\n"
           "  attache flash VERB FILE...                make, read and change flash images\n"
           "  attache version\n\n"
@@ -157,6 +188,7 @@ int main(int argc, char **argv)
     } verbs[] = {
         { "run", run },           { "console", console },     { "ctl", ctl },
         { "commands", commands }, { "flash", lx_flash_main }, { "version", version },
+        { "air", air },
     };
 
     if (argc > 1 && wants_help(argc - 1, argv + 1))
@@ -168,9 +200,10 @@ int main(int argc, char **argv)
             return verbs[i].main(argc - 2, argv + 2);
     }
     if (argc > 1 && argv[1][0] != '-') {
-        fprintf(stderr,
-                "attache: unknown command '%s': run, console, ctl, commands, flash or version\n",
-                argv[1]);
+        fprintf(
+            stderr,
+            "attache: unknown command '%s': run, air, console, ctl, commands, flash or version\n",
+            argv[1]);
         return EXIT_USAGE;
     }
     return run(argc - 1, argv + 1);

@@ -77,6 +77,12 @@ static bool take_world(const taker *t)
     return true;
 }
 
+static bool take_air(const taker *t)
+{
+    t->o->air = t->value;
+    return true;
+}
+
 static bool take_forward(const taker *t)
 {
     if (t->o->forward_count == LX_FORWARDS)
@@ -106,6 +112,7 @@ static bool take_mac(const taker *t)
         return refuse(t, "'%s' is no MAC address: write it like 1a:fe:35:98:d3:7b", t->value);
     if ((t->o->mac[0] & 1) != 0)
         return refuse(t, "%s is a group address: the first byte must be even", t->value);
+    t->o->mac_given = true;
     return true;
 }
 
@@ -263,6 +270,7 @@ static const option options[] = {
       "full (default), esp32c2-4mb, esp32c2-2mb or esp32c2-ble-2mb" },
     { "--flash", "FILE", take_flash, "keep the flash in FILE; made when missing" },
     { "--world", "FILE", take_world, "access points, hosts, names and faults of the air" },
+    { "--air", "PATH", take_air, "take part in the air of `attache air --air PATH`" },
     { "--forward", "[udp:][ADDR:]HOSTPORT:MODULEPORT", take_forward,
       "reach a port of the module through one of this computer; repeatable" },
     { "--policy", "P", take_policy, "where the module may connect to: open, local or none" },

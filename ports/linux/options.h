@@ -30,11 +30,12 @@ typedef struct lx_options {
     bool port_given;
     const char *port_arg; /* link, device, [host:]port; NULL */
     const char *world, *pcap, *wire_log, *log_file, *ctl, *flash; /* NULL: not given */
+    const char *air; /* path of a shared air; NULL: one of its own */
     at_forward forwards[LX_FORWARDS];
     size_t forward_count;
     at_policy policy;
     uint8_t mac[6];
-    bool seed_given, log_level_given, pace;
+    bool seed_given, log_level_given, pace, mac_given;
     uint64_t seed;
     at_log_level log_level;
     size_t heap;                                /* bytes, 0: unlimited */

@@ -1,0 +1,326 @@
+"""Modules that share an air: SoftAP and stations, each a process of its own (guide 4.2.2, 4.2.11)."""
+import contextlib
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from attache import OK, PROGRAM, PROMPT, READY, Port, Unexpected, Control
+
+SOFTAP = 'AT+CWSAP="ESP32_softAP","1234567890",5,3'
+AP_JOIN = 'AT+CWJAP="ESP32_softAP","1234567890"'
+JOINED = b"WIFI CONNECTED\r\nWIFI GOT IP\r\n" + OK
+ERROR = b"\r\nERROR\r\n"
+
+
+def mac(number):
+    return f"02:00:00:00:{number:02x}:10"
+
+
+def bssid(number):
+    return f"02:00:00:00:{number:02x}:11"
+
+
+class Member:
+    """A module on a shared air."""
+
+    def __init__(self, air, number):
+        self.air = air
+        self.number = number
+        self.process = subprocess.Popen(
+            [PROGRAM, "run", "--air", air.path, "--mac", mac(number), "--ctl", f"{air.folder}/ctl{number}",
+             "--log-file", f"{air.folder}/log{number}", "--log", "debug", "--pcap", f"{air.folder}/{number}.pcap"],
+            stdout=subprocess.PIPE)
+        self.port = Port.open(self.process.stdout.readline().decode().strip())
+        self.port.start()
+
+    def softap(self, command=SOFTAP, mode=2):
+        """On, and seen by the others."""
+        self.port.command(f"AT+CWMODE={mode}")
+        with self.air.appears(bssid(self.number)):
+            self.port.command(command)
+
+    def join(self, answer=JOINED, command=AP_JOIN):
+        self.port.command("AT+CWMODE=1")
+        self.port.command(command, answer)
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def close(self):
+        self.port.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Air:
+    """A hub and the modules on it."""
+
+    def __init__(self, folder, world=""):
+        self.folder = folder
+        self.path = f"{folder}/air"
+        self.members = []
+        with open(f"{folder}/world.ini", "w") as file:
+            file.write(world)
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [PROGRAM, "air", "--air", self.path, "--world", f"{self.folder}/world.ini", "--ctl", f"{self.folder}/ctl",
+             "--log", "debug", "--log-file", f"{self.folder}/log", "--pcap", f"{self.folder}/air.pcap"],
+            stdout=subprocess.PIPE)
+        assert self.process.stdout.readline().decode().strip() == self.path
+
+    def module(self):
+        member = Member(self, len(self.members) + 1)
+        self.members.append(member)
+        return member
+
+    def status(self):
+        control = Control(f"{self.folder}/ctl")
+        try:
+            return control.status()["air"]
+        finally:
+            control.close()
+
+    @contextlib.contextmanager
+    def appears(self, name):
+        """What is done inside makes this access point appear."""
+        control = Control(f"{self.folder}/ctl")
+        try:
+            before = control.last_event()
+            yield
+            control.wait("ap", since=before, name=name, on=True)
+        finally:
+            control.close()
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+
+    def close(self):
+        for member in self.members:
+            member.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait()
+            self.process.stdout.close()
+
+
+@pytest.fixture
+def air():
+    with tempfile.TemporaryDirectory(prefix="attache-air-") as folder:
+        shared = Air(folder)
+        try:
+            yield shared
+        finally:
+            shared.close()
+
+
+def connected(number, address):
+    return f'+STA_CONNECTED:"{mac(number)}"\r\n+DIST_STA_IP:"{mac(number)}","192.168.4.{address}"\r\n'.encode()
+
+
+def test_guide_4_2_2_tcp_server_of_a_softap(air):
+    ap, pc = air.module(), air.module()
+    ap.port.command("AT+CWMODE=2")
+    ap.port.command("AT+CIPMUX=1")
+    with air.appears(bssid(1)):
+        ap.port.command(SOFTAP)
+    assert ap.port.ask("AT+CIPAP?") == ('+CIPAP:ip:"192.168.4.1"\r\n+CIPAP:gateway:"192.168.4.1"\r\n'
+                                       '+CIPAP:netmask:"255.255.255.0"\r\n')
+    ap.port.command("AT+CIPSERVER=1")
+    pc.join()
+    ap.port.exactly(connected(2, 2))
+    assert ap.port.ask("AT+CWLIF") == f"+CWLIF:192.168.4.2,{mac(2)}\r\n"
+    assert pc.port.ask("AT+CIPSTA?").startswith('+CIPSTA:ip:"192.168.4.2"\r\n+CIPSTA:gateway:"192.168.4.1"\r\n')
+    pc.port.connect(333, host="192.168.4.1")
+    ap.port.exactly(b"0,CONNECT\r\n")
+    ap.port.send_data(b"test", link=0)
+    pc.port.exactly(b"\r\n+IPD,4:test")
+    pc.port.send_data(b"test")
+    ap.port.exactly(b"\r\n+IPD,0,4:test")
+    ap.port.command("AT+CIPCLOSE=0", b"0,CLOSED\r\n" + OK)
+    pc.port.exactly(b"CLOSED\r\n")
+
+
+def test_guide_4_2_11_udp_passthrough_of_a_softap(air):
+    ap, pc = air.module(), air.module()
+    ap.softap()
+    pc.join()
+    ap.port.exactly(connected(2, 2))
+    pc.port.command('AT+CIPSTART="UDP","192.168.4.1",2233,8080,0', b"CONNECT\r\n" + OK)
+    ap.port.command('AT+CIPSTART="UDP","192.168.4.2",8080,2233,0', b"CONNECT\r\n" + OK)
+    ap.port.command("AT+CIPMODE=1")
+    ap.port.command("AT+CIPSEND", PROMPT)
+    ap.port.write(b"hello")
+    pc.port.exactly(b"\r\n+IPD,5:hello")
+    pc.port.send_data(b"back")
+    ap.port.exactly(b"back")
+    ap.port.leave_passthrough()
+    ap.port.command("AT+CIPMODE=0")
+    ap.port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
+
+
+def test_wrong_password_kick_and_disconnect(air):
+    ap, station = air.module(), air.module()
+    ap.softap()
+    station.join(b"+CWJAP:2\r\n" + ERROR, 'AT+CWJAP="ESP32_softAP","0987654321"')
+    station.join()
+    ap.port.exactly(connected(2, 2))
+    ap.port.command(f'AT+CWQIF="{mac(2)}"', f'+STA_DISCONNECTED:"{mac(2)}"\r\n'.encode() + OK)
+    station.port.exactly(b"WIFI DISCONNECT\r\n")
+    station.join()
+    ap.port.exactly(connected(2, 2))
+    station.port.command("AT+CWQAP", b"WIFI DISCONNECT\r\n" + OK)
+    ap.port.exactly(f'+STA_DISCONNECTED:"{mac(2)}"\r\n'.encode())
+    station.join()
+    ap.port.exactly(connected(2, 2))
+    ap.port.command("AT+CWMODE=0", f'+STA_DISCONNECTED:"{mac(2)}"\r\n'.encode() + OK)
+    station.port.exactly(b"WIFI DISCONNECT\r\n")
+
+
+def test_hidden_and_max_conn(air):
+    ap, one, two = air.module(), air.module(), air.module()
+    ap.softap('AT+CWSAP="ESP32_softAP","1234567890",5,4,1,1')
+    one.port.command("AT+CWMODE=1")
+    assert "ESP32_softAP" not in one.port.ask("AT+CWLAP")
+    assert f'(4,"ESP32_softAP",-40,"{bssid(1)}",5' in one.port.ask('AT+CWLAP="ESP32_softAP"')
+    one.join()
+    two.join(b"+CWJAP:4\r\n" + ERROR)
+
+
+def test_addresses_run_out_and_change(air):
+    ap, one, two = air.module(), air.module(), air.module()
+    ap.softap()
+    ap.port.command('AT+CWDHCPS=1,3,"192.168.4.10","192.168.4.10"')
+    one.join()
+    ap.port.exactly(connected(2, 10))
+    two.port.command("AT+CWMODE=1")
+    two.port.send('AT+CWJAP="ESP32_softAP","1234567890",,,,,,3')
+    ap.port.exactly(f'+STA_CONNECTED:"{mac(3)}"\r\n'.encode())
+    two.port.exactly(b"WIFI CONNECTED\r\n")
+    two.port.exactly(b"WIFI DISCONNECT\r\n+CWJAP:1\r\n" + ERROR)
+    ap.port.exactly(f'+STA_DISCONNECTED:"{mac(3)}"\r\n'.encode())
+    two.port.command('AT+CIPSTA="192.168.4.33","192.168.4.1","255.255.255.0"')
+    two.join()
+    ap.port.exactly(f'+STA_CONNECTED:"{mac(3)}"\r\n'.encode())
+    assert "TIMEOUT" not in two.port.ask('AT+PING="192.168.4.1"')
+    assert ap.port.ask("AT+CWLIF") == f"+CWLIF:192.168.4.10,{mac(2)}\r\n"  # no static address
+
+
+def test_ten_modules_on_one_air(air):
+    modules = [air.module() for _ in range(10)]
+    for number in (0, 5):  # two SoftAPs with four stations each
+        name = f"soft{number}"
+        modules[number].port.command("AT+CIPMUX=1") if number == 0 else None
+        modules[number].softap(f'AT+CWSAP="{name}","1234567890",{number + 1},3')
+    for number in (0, 5):
+        for station in range(number + 1, number + 5):
+            modules[station].join(command=f'AT+CWJAP="soft{number}","1234567890"')
+            modules[number].port.exactly(connected(station + 1, station - number + 1))
+    status = air.status()
+    assert sorted(ap["stations"] for ap in status["aps"]) == [0, 4, 4]
+    assert sum(port["state"] == "joined" for port in status["ports"]) == 8
+    # Stations of one SoftAP reach each other, those of another do not.
+    assert "+PING:" in modules[1].port.ask('AT+PING="192.168.4.5"')
+    modules[2].port.command('AT+CIPSTART="UDP","192.168.4.2",1000,1000', b"CONNECT\r\n" + OK)
+    modules[1].port.command('AT+CIPSTART="UDP","192.168.4.3",1000,1000', b"CONNECT\r\n" + OK)
+    modules[1].port.send_data(b"hello")
+    modules[2].port.exactly(b"\r\n+IPD,5:hello")
+    assert modules[6].port.empty() and modules[7].port.empty()
+
+
+def test_station_and_softap_at_once(air):
+    both, station = air.module(), air.module()
+    both.softap(mode=3)
+    both.port.command('AT+CWJAP="espressif","1234567890"', JOINED)
+    station.join()
+    both.port.exactly(connected(2, 2))
+    rows = both.port.ask("AT+CIFSR").splitlines()
+    assert rows == [f'+CIFSR:APIP,"192.168.4.1"', f'+CIFSR:APMAC,"{bssid(1)}"', '+CIFSR:STAIP,"192.168.3.112"',
+                    f'+CIFSR:STAMAC,"{mac(1)}"']
+    assert f'"{bssid(1)}",6' in station.port.ask('AT+CWLAP="ESP32_softAP"')  # the station's channel
+
+
+def test_a_killed_module_leaves_the_others_working(air):
+    ap, one, two = air.module(), air.module(), air.module()
+    ap.softap()
+    one.join()
+    ap.port.exactly(connected(2, 2))
+    two.join()
+    ap.port.exactly(connected(3, 3))
+    one.kill()
+    ap.port.exactly(f'+STA_DISCONNECTED:"{mac(2)}"\r\n'.encode())
+    assert "+PING:" in two.port.ask('AT+PING="192.168.4.1"')
+    ap.kill()
+    two.port.exactly(b"WIFI DISCONNECT\r\n")
+    two.port.command('AT+CWJAP="espressif","1234567890"', JOINED)
+
+
+def test_a_killed_hub_is_an_air_that_fell_silent(air):
+    ap, station = air.module(), air.module()
+    ap.softap()
+    station.join()
+    ap.port.exactly(connected(2, 2))
+    air.kill()
+    station.port.exactly(b"WIFI DISCONNECT\r\n")
+    ap.port.exactly(f'+STA_DISCONNECTED:"{mac(2)}"\r\n'.encode())
+    ap.port.command("AT")
+    air.start()
+    deadline = time.monotonic() + 20
+    while len(air.status()["aps"]) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)  # pace: the modules look for the hub once a second
+    station.join()
+    ap.port.exactly(connected(2, 2))
+
+
+def test_restart_of_a_softap(air):
+    ap, station = air.module(), air.module()
+    ap.softap()
+    station.join()
+    ap.port.exactly(connected(2, 2))
+    with air.appears(bssid(1)):
+        ap.port.command("AT+RST")
+        ap.port.start()
+    station.port.exactly(b"WIFI DISCONNECT\r\n")
+    station.join()  # mode and configuration were kept
+    ap.port.exactly(connected(2, 2))
+
+
+def test_two_radios_need_two_addresses(air):
+    air.module()
+    twin = subprocess.run([PROGRAM, "run", "--air", air.path + ".not"], capture_output=True, timeout=20)
+    assert twin.returncode == 1 and b"no air at" in twin.stderr
+
+
+def test_captures(air):
+    ap, station = air.module(), air.module()
+    ap.softap()
+    station.join()
+    ap.port.exactly(connected(2, 2))
+    assert station.port.ask('AT+PING="192.168.4.1"')
+
+    def frames(name):
+        with open(f"{air.folder}/{name}.pcap", "rb") as file:
+            data = file.read()[24:]
+        count, echoes = 0, 0
+        while data:
+            length = int.from_bytes(data[8:12], "big")
+            frame = data[16:16 + length]
+            count += 1
+            echoes += frame[12:14] == b"\x08\x00" and frame[23] == 1
+            data = data[16 + length:]
+        return count, echoes
+
+    assert frames("1")[1] == frames("2")[1] == frames("air")[1] == 2  # each frame once
+    assert frames("air")[0] >= frames("1")[0] / 2
