@@ -17,7 +17,6 @@
  *   cannot be read. Reading past a value's end gives what there is.
  * - AT+SYSROLLBACK needs a valid image in the other slot (30-13); the 2 MB module has one slot only.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,7 +28,8 @@ static const char FMT_SYSFLASH[] = "+SYSFLASH:\"%s\",%u,%u,0x%lx,0x%lx\r\n";
 static const char HEAD_SYSFLASH[] = "+SYSFLASH:";
 static const char FMT_SPACE[] = "+SYSMFG:\"%s\"\r\n";
 static const char FMT_KEY[] = "+SYSMFG:\"%s\",\"%s\",%u\r\n";
-static const char FMT_INT[] = "+SYSMFG:\"%s\",\"%s\",%u,%u,%" PRId64 "\r\n";
+static const char FMT_INT[] = "+SYSMFG:\"%s\",\"%s\",%u,%u,%ld\r\n";
+static const char FMT_UINT[] = "+SYSMFG:\"%s\",\"%s\",%u,%u,%lu\r\n";
 static const char FMT_DATA[] = "+SYSMFG:\"%s\",\"%s\",%u,";
 
 #define HEAD_MAX 64u /* bytes of the start of a row with data */
@@ -336,7 +336,12 @@ static at_result answer_int(at_call *call, at_nvs *nvs, const at_nvs_info *info)
     if (err != AT_OK) {
         return at_fail_err(call, err, "the value is unreadable");
     }
-    at_row(call, FMT_INT, at_text(call, 1), info->key, number, (unsigned)info->type & 0xfu, value);
+    unsigned width = (unsigned)info->type & 0xfu;
+    if (number == TYPE_U32) {
+        at_row(call, FMT_UINT, at_text(call, 1), info->key, number, width, (unsigned long)value);
+    } else {
+        at_row(call, FMT_INT, at_text(call, 1), info->key, number, width, (long)value);
+    }
     return AT_RESULT_OK;
 }
 
