@@ -159,6 +159,11 @@ static void fail_code(tls_stream *s, int code)
     else
         at_log(s->config->log, AT_LOG_INFO, "tls", "-0x%04x: %.120s", (unsigned)-code,
                high != NULL ? high : "low-level error");
+    /* The one failure of which the library (3.6.6) tells a 1.2 peer nothing. */
+    if (code == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE &&
+        mbedtls_ssl_get_version_number(&s->ssl) == MBEDTLS_SSL_VERSION_TLS1_2)
+        (void)mbedtls_ssl_send_alert_message(&s->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                             MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
     fail_reason(s, tls_reason_of(&failure));
 }
 
@@ -362,6 +367,15 @@ static at_err tls_shutdown(at_stream *stream)
     return AT_OK;
 }
 
+/* Bytes that nobody will read would make closing a reset, and a reset overtakes our alert. */
+static void discard(tls_stream *s)
+{
+    uint8_t scrap[256];
+
+    while (s->below->ops->read(s->below, scrap, sizeof scrap) > 0)
+        ;
+}
+
 static void tls_close(at_stream *stream)
 {
     tls_stream *s = of(stream);
@@ -377,6 +391,8 @@ static void tls_close(at_stream *stream)
             return;
         }
     }
+    if (s->phase == FAILED)
+        discard(s);
     s->below->ops->close(s->below);
     free_stream(s);
 }

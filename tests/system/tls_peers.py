@@ -35,8 +35,8 @@ def flash_image(folder, items):
 class OpenSsl:
     """openssl s_server or s_client: send() types into it, expect() waits for what it prints."""
 
-    def __init__(self, *arguments):
-        self.process = subprocess.Popen(["openssl", *map(str, arguments)], stdin=subprocess.PIPE,
+    def __init__(self, *arguments, folder=None):
+        self.process = subprocess.Popen(["openssl", *map(str, arguments)], stdin=subprocess.PIPE, cwd=folder,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.text = b""
         self.port = None
@@ -70,7 +70,11 @@ class OpenSsl:
 
 
 def server(*arguments):
-    peer = OpenSsl("s_server", "-accept", "127.0.0.1:0", *arguments)
+    return server_in(None, *arguments)
+
+
+def server_in(folder, *arguments):
+    peer = OpenSsl("s_server", "-accept", "127.0.0.1:0", *arguments, folder=folder)
     try:
         peer.port = int(peer.expect(rb"ACCEPT \S*:(\d+)\s")[1])
     except BaseException:
