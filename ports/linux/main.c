@@ -13,6 +13,7 @@
 #include "ports/linux/console.h"
 #include "ports/linux/ctl_client.h"
 #include "ports/linux/flash_tool.h"
+#include "ports/linux/join.h"
 #include "ports/linux/reference.h"
 #include "ports/linux/socket_port.h"
 
@@ -171,6 +172,7 @@ static int help(void)
           "  attache console [PORT]                    a terminal for an AT port\n"
           "  attache ctl PATH VERB...                  control a running module\n"
           "  attache air --air PATH [options]          an air that modules share\n"
+          "  attache join --air PATH --ssid SSID ...   a plain computer in a shared air\n"
           "  attache commands [--markdown | --json]    the AT commands\n"
           "  attache flash VERB FILE...                make, read and change flash images\n"
           "  attache version\n\n"
@@ -188,7 +190,7 @@ int main(int argc, char **argv)
     } verbs[] = {
         { "run", run },           { "console", console },     { "ctl", ctl },
         { "commands", commands }, { "flash", lx_flash_main }, { "version", version },
-        { "air", air },
+        { "air", air },           { "join", lx_join_main },
     };
 
     if (argc > 1 && wants_help(argc - 1, argv + 1))
@@ -200,10 +202,10 @@ int main(int argc, char **argv)
             return verbs[i].main(argc - 2, argv + 2);
     }
     if (argc > 1 && argv[1][0] != '-') {
-        fprintf(
-            stderr,
-            "attache: unknown command '%s': run, air, console, ctl, commands, flash or version\n",
-            argv[1]);
+        fprintf(stderr,
+                "attache: unknown command '%s': run, air, join, console, ctl, commands, flash or "
+                "version\n",
+                argv[1]);
         return EXIT_USAGE;
     }
     return run(argc - 1, argv + 1);

@@ -60,6 +60,29 @@ class Member:
         self.process.stdout.close()
 
 
+class Computer:
+    """attache join: a plain computer in the air; reach[i] is what forward i listens on here."""
+
+    def __init__(self, air, *forwards, password="1234567890"):
+        options = [word for forward in forwards for word in ("--forward", forward)]
+        self.process = subprocess.Popen(
+            [PROGRAM, "join", "--air", air.path, "--ssid", "ESP32_softAP", "--password", password, "--mac",
+             "02:00:00:00:77:10", *options], stdout=subprocess.PIPE)
+        self.reach = []
+
+    def ready(self, forwards=1):
+        for _ in range(forwards):
+            host, port = self.process.stdout.readline().decode().strip().split(":")
+            self.reach.append((host, int(port)))
+        return self
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        assert self.process.wait(20) == 0
+        self.process.stdout.close()
+
+
 class Air:
     """A hub and the modules on it."""
 
@@ -324,3 +347,88 @@ def test_captures(air):
 
     assert frames("1")[1] == frames("2")[1] == frames("air")[1] == 2  # each frame once
     assert frames("air")[0] >= frames("1")[0] / 2
+
+
+COMPUTER = "02:00:00:00:77:10"
+
+
+def computer_connected(address):
+    return (f'+STA_CONNECTED:"{COMPUTER}"\r\n+DIST_STA_IP:"{COMPUTER}","192.168.4.{address}"\r\n').encode()
+
+
+def test_a_program_of_the_host_reaches_a_softap(air):
+    ap = air.module()
+    ap.port.command("AT+CIPMUX=1")
+    ap.softap()
+    ap.port.command("AT+CIPSERVER=1,333")
+    pc = Computer(air, "0:192.168.4.1:333", "0:192.168.4.1:334").ready(2)
+    try:
+        ap.port.exactly(computer_connected(2))
+        with socket.create_connection(pc.reach[0], timeout=20) as client:
+            ap.port.exactly(b"0,CONNECT\r\n")
+            client.sendall(b"test")
+            ap.port.exactly(b"\r\n+IPD,0,4:test")
+            ap.port.send_data(b"x" * 8000, link=0)
+            got = b""
+            while len(got) < 8000:
+                got += client.recv(65536)
+            assert got == b"x" * 8000
+            with socket.create_connection(pc.reach[0], timeout=20) as second:
+                ap.port.exactly(b"1,CONNECT\r\n")
+                second.sendall(b"second")
+                ap.port.exactly(b"\r\n+IPD,1,6:second")
+            ap.port.exactly(b"1,CLOSED\r\n")
+            ap.port.command("AT+CIPCLOSE=0", b"0,CLOSED\r\n" + OK)
+            assert client.recv(1) == b""
+        with socket.create_connection(pc.reach[1], timeout=20) as client, pytest.raises(ConnectionResetError):
+            client.recv(1)  # nobody listens there
+        ap.port.command("AT+CWLIF", f"+CWLIF:192.168.4.2,{COMPUTER}\r\n".encode() + OK)
+    finally:
+        pc.close()
+    ap.port.exactly(f'+STA_DISCONNECTED:"{COMPUTER}"\r\n'.encode())
+
+
+def test_bulk_data_to_and_from_a_softap(air):
+    ap = air.module()
+    ap.port.command("AT+CIPMUX=1")
+    ap.softap()
+    ap.port.command("AT+CIPSERVERMAXCONN=1")
+    ap.port.command("AT+CIPSERVER=1,333")
+    ap.port.command("AT+CIPMODE=1")
+    pc = Computer(air, "0:192.168.4.1:333").ready()
+    try:
+        ap.port.exactly(computer_connected(2))
+        data = bytes(range(256)) * 4096  # 1 MB
+        with socket.create_connection(pc.reach[0], timeout=20) as client:
+            ap.port.exactly(b"0,CONNECT\r\n")
+            ap.port.command("AT+CIPSEND", PROMPT)
+            client.settimeout(20)
+            client.setblocking(False)
+            sent, got = 0, bytearray()
+            while len(got) < len(data):
+                with contextlib.suppress(BlockingIOError):
+                    sent += client.send(data[sent:sent + 65536]) if sent < len(data) else 0
+                got += ap.port.stream()
+            assert bytes(got) == data
+    finally:
+        pc.close()
+
+
+def test_a_computer_waits_for_its_softap(air):
+    pc = Computer(air, "0:192.168.4.1:333")
+    try:
+        ap = air.module()
+        ap.port.command("AT+CIPMUX=1")
+        ap.softap()
+        ap.port.exactly(computer_connected(2))
+        pc.ready()
+        ap.port.command("AT+CIPSERVER=1,333")
+        with socket.create_connection(pc.reach[0], timeout=20):
+            ap.port.exactly(b"0,CONNECT\r\n")
+        ap.port.exactly(b"0,CLOSED\r\n")
+        with air.appears(bssid(1)):
+            ap.port.command("AT+RST")
+        ap.port.start()
+        ap.port.exactly(computer_connected(2))  # comes back by itself
+    finally:
+        pc.close()
