@@ -165,7 +165,7 @@ static bool take_heap(const taker *t)
 {
     uint64_t number = 0;
 
-    if (!take_number(t, 32768, 1u << 30, "bytes", &number))
+    if (!take_number(t, 73728, 1u << 30, "bytes", &number))
         return false;
     t->o->heap = (size_t)number;
     return true;

@@ -29,7 +29,7 @@ USAGE = [
     (["--seed"], "--seed needs a value"),
     (["--seed=0"], "--seed"),
     (["--window", "100"], "--window: '100' is not a number of bytes from 2880 to 65535"),
-    (["--heap", "1"], "--heap: '1' is not a number of bytes from 32768"),
+    (["--heap", "1"], "--heap: '1' is not a number of bytes from 73728"),
     (["--mac", "11:22:33:44:55:66"], "--mac: 11:22:33:44:55:66 is a group address"),
     (["--mac", "no"], "like 1a:fe:35:98:d3:7b"),
     (["--policy", "maybe"], "open, local or none"),
