@@ -158,7 +158,7 @@ static void free_lost(at_fat *fs)
 
 static at_err check(at_fat *fs)
 {
-    fs->seen = at_calloc(fs->heap, fs->clusters / 8 + 1, 1);
+    fs->seen = at_calloc(fs->heap, (fs->clusters + 1) / 8 + 1, 1); /* the last is clusters + 1 */
     if (fs->seen == NULL) {
         return AT_ERR_NOMEM;
     }

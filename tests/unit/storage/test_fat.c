@@ -153,6 +153,35 @@ static void a_full_volume(void **state)
     volume_end(&v);
 }
 
+/* Every number of clusters modulo 8: tables in memory end where they should. */
+static void volumes_of_any_length(void **state)
+{
+    (void)state;
+    static uint8_t image[19 * 4096];
+    volume v;
+    at_fat_usage usage;
+    volume_start_formatted(&v);
+    assert_int_equal(at_fat_volume_read(v.fs, 0, image, sizeof image), AT_OK);
+    assert_int_equal(at_fat_volume_read(v.fs, 1, image, sizeof image), AT_ERR_INVALID);
+    volume_unmount(&v);
+    for (unsigned sectors = 36; sectors <= 152; sectors++) {
+        image[19] = (uint8_t)sectors;
+        assert_int_equal(at_fat_import(&v.heap, v.chip, FAT_AT, FAT_SIZE, image, sectors * 512),
+                         AT_OK);
+        assert_int_equal(volume_mount(&v, AT_FAT_READ_WRITE), AT_OK);
+        at_fat_measure(v.fs, &usage);
+        assert_int_equal(usage.free, sectors - 35);
+        assert_int_equal(at_fat_write(v.fs, "all", 0, image, usage.free * 512), AT_OK);
+        assert_int_equal(at_fat_write(v.fs, "x", 0, "x", 1), AT_ERR_NOMEM);
+        volume_unmount(&v);
+        assert_int_equal(volume_mount(&v, AT_FAT_READ_WRITE), AT_OK);
+        volume_unmount(&v);
+    }
+    assert_int_equal(at_fat_import(&v.heap, v.chip, FAT_AT, FAT_SIZE, image, sizeof image + 1),
+                     AT_ERR_NOMEM);
+    volume_end(&v);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -191,6 +220,7 @@ int main(void)
         cmocka_unit_test(names_that_cannot_be),
         cmocka_unit_test(long_names),
         cmocka_unit_test(a_full_volume),
+        cmocka_unit_test(volumes_of_any_length),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
