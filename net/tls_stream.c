@@ -453,8 +453,10 @@ static void in_open(tls_stream *s, unsigned events)
 {
     bool room = flush_rest(s);
 
-    if (room && s->shut)
+    if (room && s->shut) {
         (void)finish(s);
+        s->below->ops->flush(s->below);
+    }
     if (room && s->want_write) {
         s->want_write = false;
         post(s, AT_STREAM_WRITABLE);
@@ -479,8 +481,7 @@ static void in_shaking(tls_stream *s, unsigned events)
     shake(s);
     if (s->phase == SHAKING && (events & AT_STREAM_FAILED) != 0)
         fail_reason(s, AT_TLS_BROKEN);
-    if (s->phase == FAILED)
-        s->below->ops->flush(s->below); /* our alert */
+    s->below->ops->flush(s->below); /* a whole flight, or our alert */
 }
 
 static void in_leaving(tls_stream *s)
