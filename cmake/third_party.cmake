@@ -61,6 +61,7 @@ foreach(module slirp libcjson libedit)
     pkg_check_modules(${module} REQUIRED IMPORTED_TARGET ${module})
 endforeach()
 target_link_libraries(host_libraries INTERFACE
-    PkgConfig::slirp PkgConfig::libcjson ${CMAKE_DL_LIBS})
-# Only its header: ports/linux/console_edit.c loads it when a console opens.
-target_include_directories(host_libraries SYSTEM INTERFACE ${libedit_INCLUDE_DIRS})
+    PkgConfig::libcjson ${CMAKE_DL_LIBS})
+# Only their headers: ports/linux/console_edit.c and slirp.c load them when they are needed.
+target_include_directories(host_libraries SYSTEM INTERFACE
+    ${libedit_INCLUDE_DIRS} ${slirp_INCLUDE_DIRS})

@@ -11,12 +11,16 @@
  * state, and the whole yield of a poll is handed over in one go. What does not fit is lost, as on
  * a wire. The other way, data segments wait for the end of the turn and reach libslirp joined.
  *
+ * The library is loaded with the first uplink: with GLib behind it, it is a third of the program's
+ * start and of its memory, and a module that never leaves its air needs neither.
+ *
  * The descriptors change with every connection, so an instance is a group of the poller.
  * The gateway's hardware address is libslirp's own: 52:55 and the four bytes of its IP address.
  */
 #include "ports/linux/slirp.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <slirp/libslirp.h>
@@ -35,8 +39,25 @@
 #define QUEUE_MAX   (1024u * 1024u)
 #define FRAME_MAX   1514u
 
+/* What is used of libslirp. */
+#define LIBRARY(FUNCTION)  \
+    FUNCTION(new)          \
+    FUNCTION(cleanup)      \
+    FUNCTION(input)        \
+    FUNCTION(pollfds_fill) \
+    FUNCTION(pollfds_poll) \
+    FUNCTION(add_hostfwd)  \
+    FUNCTION(remove_hostfwd)
+
+typedef struct slirp_library {
+#define MEMBER(name) __typeof__(slirp_##name) *name;
+    LIBRARY(MEMBER)
+#undef MEMBER
+} slirp_library;
+
 struct at_uplink {
     at_uplink_config config;
+    slirp_library lib;
     lx_slirp *port;
     Slirp *slirp;
     lx_group group;
@@ -99,7 +120,7 @@ static void tell_arp(at_uplink *up, uint32_t address)
     at_arp arp = { .operation = AT_ARP_REQUEST, .sender_ip = address, .target_ip = address };
 
     memcpy(arp.sender_mac, up->config.station_mac, 6);
-    slirp_input(up->slirp, frame, (int)at_arp_build(&arp, all, frame));
+    up->lib.input(up->slirp, frame, (int)at_arp_build(&arp, all, frame));
     up->station = address;
 }
 
@@ -119,7 +140,7 @@ static void answer_arp(at_uplink *up, const uint8_t *frame, size_t len)
         arp.operation != AT_ARP_REQUEST)
         return;
     tell_arp(up, arp.target_ip);
-    slirp_pollfds_poll(up->slirp, 1, no_events, NULL);
+    up->lib.pollfds_poll(up->slirp, 1, no_events, NULL);
 }
 
 /* ---- both ways ---- */
@@ -130,7 +151,7 @@ static void input_merged(at_uplink *up)
     const uint8_t *frame = lx_merge_take(&up->merge, &len);
 
     if (frame != NULL)
-        slirp_input(up->slirp, frame, (int)len);
+        up->lib.input(up->slirp, frame, (int)len);
 }
 
 /* Runs in the loop, so libslirp may be called for ARP: the frame is not looked at after that. */
@@ -285,7 +306,7 @@ static size_t fill(void *arg, struct pollfd *fds, size_t room, uint64_t *deadlin
     fill_state state = { .fds = fds, .room = room };
     uint32_t timeout_ms = UINT32_MAX;
 
-    slirp_pollfds_fill(up->slirp, &timeout_ms, add_poll, &state);
+    up->lib.pollfds_fill(up->slirp, &timeout_ms, add_poll, &state);
     if (timeout_ms != UINT32_MAX)
         *deadline_us = at_loop_now(up->config.loop) + (uint64_t)timeout_ms * 1000u;
     return state.count;
@@ -310,7 +331,7 @@ static void done(void *arg, const struct pollfd *fds, size_t count)
     at_uplink *up = arg;
     fill_state state = { .fds = (struct pollfd *)(uintptr_t)fds, .count = count };
 
-    slirp_pollfds_poll(up->slirp, 0, get_revents, &state);
+    up->lib.pollfds_poll(up->slirp, 0, get_revents, &state);
     if (up->used > 0)
         drain(up);
 }
@@ -345,7 +366,25 @@ static Slirp *new_slirp(at_uplink *up)
         spare--;
     config.vdhcp_start = in_addr_of(spare);
     config.vnameserver = in_addr_of(spare);
-    return slirp_new(&config, &callbacks, up);
+    return up->lib.new(&config, &callbacks, up);
+}
+
+/* It stays loaded: GLib cannot be unloaded. */
+static bool load(slirp_library *lib, char *error, size_t room)
+{
+    void *handle = dlopen("libslirp.so.0", RTLD_LAZY);
+    bool complete = handle != NULL;
+
+#define FIND(name)                                                                   \
+    if (complete) {                                                                  \
+        lib->name = (__typeof__(lib->name))(uintptr_t)dlsym(handle, "slirp_" #name); \
+        complete = lib->name != NULL;                                                \
+    }
+    LIBRARY(FIND)
+#undef FIND
+    if (!complete)
+        (void)snprintf(error, room, "%s", dlerror());
+    return complete;
 }
 
 static at_uplink *slirp_open(const at_uplink_config *config, char *error, size_t room)
@@ -361,9 +400,13 @@ static at_uplink *slirp_open(const at_uplink_config *config, char *error, size_t
     up->port = port;
     up->merge.heap = port->heap;
     at_task_init(&up->drain, drain, up);
+    if (!load(&up->lib, error, room)) {
+        at_free(port->heap, up);
+        return NULL;
+    }
     up->slirp = new_slirp(up);
     if (up->slirp == NULL) {
-        (void)snprintf(error, room, "libslirp %s did not start", slirp_version_string());
+        (void)snprintf(error, room, "libslirp did not start");
         at_free(port->heap, up);
         return NULL;
     }
@@ -384,7 +427,7 @@ static void slirp_take(at_uplink *up, const uint8_t *frame, size_t len)
     if (!lx_merge_add(&up->merge, frame, len)) {
         input_merged(up);
         if (!lx_merge_add(&up->merge, frame, len))
-            slirp_input(up->slirp, frame, (int)len);
+            up->lib.input(up->slirp, frame, (int)len);
     }
     if (up->merge.len > 0)
         at_loop_post(up->config.loop, &up->drain);
@@ -421,8 +464,8 @@ static bool slirp_forward(at_uplink *up, bool udp, uint32_t host_addr, uint16_t 
     for (int tries = 0; tries < 8; tries++) {
         if (wanted == 0 && bind_once(udp, host_addr, &port) != 0)
             break;
-        if (slirp_add_hostfwd(up->slirp, udp ? 1 : 0, in, port, in_addr_of(station_addr),
-                              station_port) == 0) {
+        if (up->lib.add_hostfwd(up->slirp, udp ? 1 : 0, in, port, in_addr_of(station_addr),
+                                station_port) == 0) {
             *host_port = port;
             return true;
         }
@@ -437,7 +480,7 @@ static bool slirp_forward(at_uplink *up, bool udp, uint32_t host_addr, uint16_t 
 
 static void slirp_unforward(at_uplink *up, bool udp, uint32_t host_addr, uint16_t host_port)
 {
-    (void)slirp_remove_hostfwd(up->slirp, udp ? 1 : 0, in_addr_of(host_addr), host_port);
+    (void)up->lib.remove_hostfwd(up->slirp, udp ? 1 : 0, in_addr_of(host_addr), host_port);
 }
 
 static void slirp_close(at_uplink *up)
@@ -445,7 +488,7 @@ static void slirp_close(at_uplink *up)
     at_heap *heap = up->port->heap;
 
     lx_group_remove(up->port->poller, &up->group);
-    slirp_cleanup(up->slirp);
+    up->lib.cleanup(up->slirp);
     at_loop_unpost(up->config.loop, &up->drain);
     lx_merge_free(&up->merge);
     at_free(heap, up->queue);
