@@ -64,12 +64,14 @@ static void drop(hub_client *c)
 static void on_gone(void *owner)
 {
     hub_client *c = owner;
-    char mac[18];
+    char mac[18], members[64];
 
-    at_format_mac(mac, c->mac);
-    at_log(&c->hub->bench.log.log, AT_LOG_INFO, "hub", "radio %s is gone", mac);
-    if (c->port != NULL)
-        bench_event(&c->hub->bench, "radio", "\"on\":false");
+    if (c->port != NULL) {
+        at_format_mac(mac, c->mac);
+        at_log(&c->hub->bench.log.log, AT_LOG_INFO, "hub", "radio %s is gone", mac);
+        snprintf(members, sizeof members, "\"mac\":\"%s\",\"on\":false", mac);
+        bench_event(&c->hub->bench, "radio", members);
+    }
     drop(c);
 }
 

@@ -28,12 +28,12 @@ def bssid(number):
 class Member:
     """A module on a shared air."""
 
-    def __init__(self, air, number):
+    def __init__(self, air, number, *options):
         self.air = air
         self.number = number
         self.process = subprocess.Popen(
             [PROGRAM, "run", "--air", air.path, "--mac", mac(number), "--ctl", f"{air.folder}/ctl{number}",
-             "--log-file", f"{air.folder}/log{number}", "--log", "debug", "--pcap", f"{air.folder}/{number}.pcap"],
+             "--log-file", f"{air.folder}/log{number}", "--log", "debug", "--pcap", f"{air.folder}/{number}.pcap", *options],
             stdout=subprocess.PIPE)
         self.port = Port.open(self.process.stdout.readline().decode().strip())
         self.port.start()
@@ -101,8 +101,8 @@ class Air:
             stdout=subprocess.PIPE)
         assert self.process.stdout.readline().decode().strip() == self.path
 
-    def module(self):
-        member = Member(self, len(self.members) + 1)
+    def module(self, *options):
+        member = Member(self, len(self.members) + 1, *options)
         self.members.append(member)
         return member
 
@@ -300,7 +300,7 @@ def test_a_killed_hub_is_an_air_that_fell_silent(air):
     ap.port.command("AT")
     air.start()
     deadline = time.monotonic() + 20
-    while len(air.status()["aps"]) < 2:
+    while (status := air.status()) and (len(status["aps"]) < 2 or len(status["ports"]) < 2):
         assert time.monotonic() < deadline
         time.sleep(0.1)  # pace: the modules look for the hub once a second
     station.join()
@@ -320,10 +320,52 @@ def test_restart_of_a_softap(air):
     ap.port.exactly(connected(2, 2))
 
 
+def test_there_is_one_hub_and_it_has_to_be_there(air):
+    nobody = subprocess.run([PROGRAM, "run", "--air", air.path + ".not"], capture_output=True, timeout=20)
+    assert nobody.returncode == 1 and b"no air at" in nobody.stderr
+    second = subprocess.run([PROGRAM, "air", "--air", air.path], capture_output=True, timeout=20)
+    assert second.returncode == 1 and b"in use" in second.stderr
+
+
 def test_two_radios_need_two_addresses(air):
-    air.module()
-    twin = subprocess.run([PROGRAM, "run", "--air", air.path + ".not"], capture_output=True, timeout=20)
-    assert twin.returncode == 1 and b"no air at" in twin.stderr
+    one = air.module()
+    twin = Member(air, 9, "--mac", mac(1))
+    try:
+        twin.port.command("AT+CWMODE=1")
+        twin.port.command("AT+CWLAP")  # it hears nobody
+        assert "espressif" in one.port.ask("AT+CWMODE=1") + one.port.ask("AT+CWLAP")
+    finally:
+        twin.close()
+
+
+def test_verbs_and_forwards_of_a_shared_air(air):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+    module = air.module("--forward", f"{free}:80")
+    control = Control(f"{air.folder}/ctl")
+    try:
+        module.port.command("AT+CIPMUX=1")
+        module.join(command='AT+CWJAP="espressif","1234567890"')
+        module.port.command("AT+CIPSERVER=1,80")
+        with socket.create_connection(("127.0.0.1", free), timeout=20) as client:
+            module.port.exactly(b"0,CONNECT\r\n")
+            client.sendall(b"in")
+            module.port.exactly(b"\r\n+IPD,0,2:in")
+        module.port.exactly(b"0,CLOSED\r\n")
+        control.call("ap", name="espressif", rssi=-71)
+        assert '"espressif",-71' in module.port.ask("AT+CWLAP")
+        answer = control.raw(b'{"verb":"power","state":"off"}\n')
+        assert not answer["ok"] and "no module here" in answer["error"]
+        own = Control(f"{air.folder}/ctl1")
+        answer = own.raw(b'{"verb":"ap","name":"espressif","on":false}\n')
+        assert not answer["ok"] and "shared" in answer["error"]
+        assert own.status()["connected"]
+        own.call("power", state="off")
+        own.close()
+        assert control.status()["air"]["aps"][0]["stations"] == 0
+    finally:
+        control.close()
 
 
 def test_captures(air):
