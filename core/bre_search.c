@@ -35,6 +35,12 @@ static void push(at_bre *re, size_t *depth, size_t pc)
     re->todo[(*depth)++] = (uint16_t)pc;
 }
 
+/* The step that lies by further on, or back. */
+static size_t moved(size_t pc, int by)
+{
+    return by < 0 ? pc - (size_t)-by : pc + (size_t)by;
+}
+
 /* Adds the steps that take a byte and are reached from pc without taking one. */
 static void add(at_bre *re, bre_thread *list, size_t *count, size_t pc, size_t start, size_t pos)
 {
@@ -45,9 +51,9 @@ static void add(at_bre *re, bre_thread *list, size_t *count, size_t pc, size_t s
         const bre_step *s = &re->code[pc];
         switch ((bre_op)s->op) {
         case BRE_MATCH: matched(re, start, pos); break;
-        case BRE_JUMP: push(re, &depth, pc + (size_t)(ptrdiff_t)s->to); break;
+        case BRE_JUMP: push(re, &depth, moved(pc, s->to)); break;
         case BRE_SPLIT:
-            push(re, &depth, pc + (size_t)(ptrdiff_t)s->to);
+            push(re, &depth, moved(pc, s->to));
             push(re, &depth, pc + 1);
             break;
         case BRE_BEGIN:
@@ -145,7 +151,7 @@ static bool refers_here(const at_bre *re, unsigned group, size_t *pos)
 static bool try_step(at_bre *re, size_t *depth, size_t *pc, size_t *pos, bool *full)
 {
     const bre_step *s = &re->code[*pc];
-    size_t to = *pc + (size_t)(ptrdiff_t)s->to;
+    size_t to = moved(*pc, s->to);
     ++*pc;
     switch ((bre_op)s->op) {
     case BRE_SPLIT: *full = !remember(re, depth, to, *pos, BRE_SLOTS); return true;
