@@ -179,7 +179,7 @@ static void assoc_input(at_softap *s, const at_mgmt *m)
     if (slot == NULL || slot->state != AT_SOFTAP_AUTHENTICATED)
         return;
     answer.assoc_answer.status = assoc_status(s, m, &why);
-    answer.assoc_answer.aid = (uint16_t)(slot - s->slots + FIRST_AID);
+    answer.assoc_answer.aid = (uint16_t)((size_t)(slot - s->slots) + FIRST_AID);
     at_softap_transmit_mgmt(s, slot->mac, &answer);
     if (answer.assoc_answer.status != AT_STATUS_OK) {
         at_softap_drop(slot, 0, why);
