@@ -65,6 +65,8 @@ static void close_clients(at_call *call, at_tcpip *family)
         at_link_get(family->app->links, id, &info);
         if (info.server && (info.state == AT_LINK_OPEN || info.state == AT_LINK_DRAINED))
             at_tcpip_close(call, &family->link[id]);
+        else if (info.server && info.state == AT_LINK_CONNECTING) /* nobody heard of it yet */
+            at_link_close(family->app->links, id);
     }
 }
 
