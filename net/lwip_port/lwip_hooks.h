@@ -12,6 +12,9 @@ uint32_t at_lwip_random(void);
 
 #undef TCP_WND
 #define TCP_WND at_lwip_window()
+/* Of a large window, lwIP would announce every four segments that were read. */
+#undef TCP_WND_UPDATE_THRESHOLD
+#define TCP_WND_UPDATE_THRESHOLD (TCP_WND / 4)
 #undef TCP_SND_BUF
 #define TCP_SND_BUF at_lwip_send_buffer()
 /* A fresh random start for every connection: lwIP's own counter starts at the same value after each
