@@ -148,14 +148,21 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: nvs_image dump FILE | make FILE PAGES\n");
         return 2;
     }
+    char *end = NULL;
+    unsigned long pages = making ? strtoul(argv[3], &end, 10) : 0;
+    if (making && (end == argv[3] || *end != '\0' || pages == 0 ||
+                   pages > sizeof flash.bytes / AT_FLASH_SECTOR)) {
+        fprintf(stderr, "nvs_image: %s: no number of pages\n", argv[3]);
+        return 2;
+    }
     memset(&flash, 0xff, sizeof flash);
     FILE *file = fopen(argv[2], making ? "wb" : "rb");
     if (file == NULL) {
         perror(argv[2]);
         return 1;
     }
-    size_t size = making ? (size_t)atoi(argv[3]) * AT_FLASH_SECTOR
-                         : fread(flash.bytes, 1, sizeof flash.bytes, file);
+    size_t size =
+        making ? pages * AT_FLASH_SECTOR : fread(flash.bytes, 1, sizeof flash.bytes, file);
     int status = size > sizeof flash.bytes ? 2 : run(&flash, size, making);
     if (making && status == 0 && fwrite(flash.bytes, 1, size, file) != size) {
         perror(argv[2]);
