@@ -301,7 +301,7 @@ static at_err read_value(const at_flash_reader *reader, uint32_t offset, void *b
 static at_result answer_data(at_call *call, const at_nvs_info *info)
 {
     uint32_t len = (uint32_t)info->len - (info->type == AT_NVS_TEXT);
-    uint32_t offset = (uint32_t)at_int(call, 3), want = len;
+    uint32_t offset = (uint32_t)at_int(call, 3);
     if (at_has(call, 3) != at_has(call, 4)) {
         return at_fail(call, AT_SUB_PARAM_COUNT, 5 * 256 + call->given,
                        "offset and length are given both or not at all");
@@ -310,7 +310,7 @@ static at_result answer_data(at_call *call, const at_nvs_info *info)
         return at_fail(call, AT_SUB_PARAM_INVALID, 4, "the value has %lu bytes",
                        (unsigned long)len);
     }
-    want = at_has(call, 4) ? (uint32_t)at_int(call, 4) : len;
+    uint32_t want = at_has(call, 4) ? (uint32_t)at_int(call, 4) : len;
     char head[HEAD_MAX];
     at_flash_reader reader = { .read = read_value,
                                .app = at_app_of(call),

@@ -209,7 +209,7 @@ static at_err choose_short(at_fat *fs, fat_entry *entry, bool *whole)
 at_err fat_dir_place(at_fat *fs, fat_entry *entry)
 {
     uint16_t units[AT_FAT_NAME_MAX];
-    uint8_t raw[FAT_SLOT];
+    uint8_t raw[FAT_SLOT] = { 0 };
     bool whole, ended = false;
     at_err err = choose_short(fs, entry, &whole);
     size_t count = fat_name_units(entry->name, strlen(entry->name), units);

@@ -265,6 +265,8 @@ static void choose(uint32_t sectors, uint32_t *per_cluster, uint32_t *table)
 
 static void make_boot(uint32_t sectors, uint32_t per_cluster, uint32_t table, uint8_t raw[SECTOR])
 {
+    static const uint8_t label[] = { 'N', 'O', ' ', 'N', 'A', 'M', 'E', ' ', ' ', ' ', ' ' };
+    static const uint8_t kind[] = { 'F', 'A', 'T', '1', '2', ' ', ' ', ' ' };
     static const uint8_t start[] = { 0xeb, 0xfe, 0x90, 'M', 'S', 'D', 'O', 'S', '5', '.', '0' };
     memset(raw, 0, SECTOR);
     memcpy(raw, start, sizeof start);
@@ -282,7 +284,8 @@ static void make_boot(uint32_t sectors, uint32_t per_cluster, uint32_t table, ui
     raw[36] = 0x80;
     raw[38] = 0x29;
     fat_put32(raw + 39, 0x61747461u ^ sectors); /* the volume's number: any */
-    memcpy(raw + 43, "NO NAME    FAT12   ", 19);
+    memcpy(raw + 43, label, sizeof label);
+    memcpy(raw + 54, kind, sizeof kind);
     fat_put16(raw + 510, 0xaa55);
 }
 

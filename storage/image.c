@@ -180,6 +180,14 @@ at_err at_image_check(const at_flashchip *chip, uint32_t offset, uint32_t size, 
     return err == AT_OK ? read_description(&p, info) : err;
 }
 
+/* Without an end: a field may be full. */
+static void put_text(uint8_t *field, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        *field++ = (uint8_t)*text;
+    }
+}
+
 at_err at_image_build(const char *version, const char *project, const char *idf,
                       uint8_t image[AT_IMAGE_LEN_MIN])
 {
@@ -206,9 +214,9 @@ at_err at_image_build(const char *version, const char *project, const char *idf,
     at_put32le(&b, DESCRIPTION);
     at_put32le(&b, DESCRIBED);
     uint8_t *text = image + HEADER + SEGMENT;
-    memcpy(text + 16, version, strlen(version));
-    memcpy(text + 48, project, strlen(project));
-    memcpy(text + 112, idf, strlen(idf));
+    put_text(text + 16, version);
+    put_text(text + 48, project);
+    put_text(text + 112, idf);
     text[180] = 16; /* 64 KiB pages, as a power of 2 */
     uint8_t sum = 0xef;
     for (unsigned i = 0; i < DESCRIPTION; i++) {
