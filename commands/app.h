@@ -37,8 +37,9 @@ typedef struct at_app {
     int64_t *date_offset_us; /* Unix time minus clock in microseconds; also judges certificates */
     at_uart_settings uart;   /* in use now */
     at_uart_settings uart_default; /* at the next boot: AT+UART_DEF */
+    uint8_t factory_rf_power;      /* 0.25 dBm; 0: the maker did not say */
     const char *bin_name;          /* "ESP32C2-4MB" ... for AT+GMR; NULL: that one */
-    const char *bin_version; /* of the running slot, "v3.5.0.0"; NULL: built in */
+    const char *bin_version;       /* of the running slot, "v3.5.0.0"; NULL: built in */
     const at_flashchip *flash;     /* NULL: none, then partitions is NULL too */
     const at_partitions *partitions;
     struct at_flash_family *flash_family;

@@ -9,8 +9,8 @@
  * - AT+SLEEP=1 to 3 need station mode, AT+SLEEP=0 nothing. AT+CWMODE afterwards does not change the state.
  * - AT+SLEEPWKCFG: source 2 needs <param2>; pins are GPIO0 to GPIO20 (the guide's example takes 12). Light
  *   sleep without a wake-up source is asleep for good, as the guide warns.
- * - AT+RFPOWER keeps the value as set (the table: <get value> is <set value>); the factory value is 78. The
- *   model's receivers do not hear it.
+ * - AT+RFPOWER keeps the value as set (the table: <get value> is <set value>); at boot it is the factory
+ *   parameter max_tx_power, or 78. The model's receivers do not hear it.
  * - AT+SYSREG knows the GPIO registers, which do what they say to the module's pins; every other address is
  *   an ERROR: nothing is there that could be read. Values are decimal.
  */
@@ -241,7 +241,7 @@ at_err at_system_family_create(at_app *app)
     if (s == NULL)
         return AT_ERR_NOMEM;
     s->app = app;
-    s->rf_power = RF_POWER_FACTORY;
+    s->rf_power = app->factory_rf_power != 0 ? app->factory_rf_power : RF_POWER_FACTORY;
     app->system = s;
     return AT_OK;
 }

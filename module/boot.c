@@ -9,6 +9,7 @@
 #include "core/session.h"
 #include "crypto/platform.h"
 #include "iface/current.h"
+#include "module/factory.h"
 #include "module/module.h"
 #include "storage/nvs.h"
 #include "storage/partition.h"
@@ -19,6 +20,7 @@ struct at_module {
     at_log log;
     at_partitions *partitions;
     at_nvs *nvs;
+    at_factory factory;
     at_app app;
 };
 
@@ -137,18 +139,32 @@ static void open_storage(at_module *m)
     m->app.flash = m->partitions != NULL ? m->config.flash : NULL;
     m->app.partitions = m->partitions;
     find_pki(m);
+    at_factory_read(&m->factory, &m->heap, &m->log, m->app.flash, m->partitions);
     m->app.settings = at_settings_open(&m->heap, &m->log, m->nvs);
 }
 
-/* The stored settings of the port, before the first byte. */
+/* What the maker said stands below what commands saved. */
+static void apply_factory(at_module *m)
+{
+    const at_factory *factory = &m->factory;
+    if (factory->module_name[0] != '\0')
+        m->app.bin_name = factory->module_name;
+    if (factory->baud != 0)
+        m->app.uart_default.baud = factory->baud;
+    m->app.factory_rf_power = factory->max_tx_power;
+}
+
+/* The stored settings of the port, or the factory's, before the first byte. */
 static void set_uart(at_module *m)
 {
     at_byteport *port = m->config.port;
     at_uart_settings *stored = &m->app.uart_default;
-    if (!at_setting_blob(m->app.settings, AT_SETTING_UART_DEF, stored, sizeof(*stored)))
+    if (!at_setting_blob(m->app.settings, AT_SETTING_UART_DEF, stored, sizeof(*stored)) &&
+        stored->baud == m->app.uart.baud)
         return;
     if (port->ops->configure(port, stored, &m->app.uart) != 0)
-        at_log(&m->log, AT_LOG_ERROR, "boot", "the port cannot do what AT+UART_DEF says");
+        at_log(&m->log, AT_LOG_ERROR, "boot",
+               "the port cannot do what AT+UART_DEF or the factory says");
 }
 
 static void start_session(at_module *m)
@@ -217,6 +233,8 @@ static void start_station(at_module *m)
     if (m->app.net == NULL ||
         at_net_add_interface(m->app.net, AT_NETIF_STA, mac, send_station, m) != AT_OK)
         m->app.station = NULL;
+    if (m->app.station != NULL && m->factory.has_country)
+        at_station_set_country(m->app.station, &m->factory.country);
 }
 
 /* Before the station: the radio's frames go through it. */
@@ -298,6 +316,7 @@ at_module *at_module_boot(const at_module_config *config)
     open_storage(m);
     if (m->app.settings == NULL)
         return failed(m, "settings");
+    apply_factory(m);
     set_uart(m);
     start_session(m);
     if (m->app.session == NULL)

@@ -160,6 +160,18 @@ def test_modify_has_the_options_of_at_py(tmp_path):
         assert value(target, space, key) == (tmp_path / name).read_bytes()
 
 
+def test_the_module_honours_factory_parameters(module, tmp_path):
+    image = tmp_path / "own.bin"
+    flash("modify", "--input", create(tmp_path), "--output", image, "--baud", "921600", "--tx_power", "60",
+          "--country_code", "US", "--channel_number", "11", "--module_name", "LIGHTER")
+    with module("--flash", str(image)).started() as port:
+        assert "+UART_CUR:921600,8,1,0,0\r\n" in port.ask("AT+UART_CUR?")
+        port.command("AT+CWMODE=1")
+        assert "+RFPOWER:60\r\n" in port.ask("AT+RFPOWER?")
+        assert '+CWCOUNTRY:0,"US",1,11\r\n' in port.ask("AT+CWCOUNTRY?")
+        assert "(LIGHTER)\r\n" in port.ask("AT+GMR")
+
+
 def test_an_image_in_use_is_left_alone(module, tmp_path):
     image = create(tmp_path)
     with module("--flash", str(image)).started():
