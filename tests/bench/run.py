@@ -198,6 +198,31 @@ def starting(table, runs, _):
         table.add("ready to address, joining by itself", f"{ip / 1000:.2f} ms", aim="≤ 5 ms")
 
 
+def storing(table, runs, _):
+    """Settings on flash; what a full NVS costs at the start."""
+    program = BUILD / "nvs"
+    outcome = subprocess.run([program], stdout=subprocess.PIPE, text=True, timeout=300, check=True)
+    for unit, mine, peer, what in re.findall(r"^(\w+) ([\d.]+) ([\d.]+) (.+)$", outcome.stdout, re.M):
+        scale, name = {"rate": (1000, " thousand/s"), "us": (1, " µs")}.get(unit, (1, ""))
+        mine, peer = float(mine) / scale, float(peer) / scale
+        other = "empty" if "beside" in what else "naive rewrite"
+        table.add(what, f"{mine:.1f}{name}", f"{other} {peer:.1f}{name}" if peer else "",
+                  f"{mine / peer:.3g}" if peer else "")
+    with tempfile.TemporaryDirectory(prefix="attache-") as folder:
+        quiet = ["--log-file", os.path.join(folder, "log")]
+        empty, full, factory = (os.path.join(folder, name) for name in ("empty", "full", "factory"))
+        subprocess.run([program, "fill", full], check=True)
+        subprocess.run([PROGRAM, "flash", "create", "--config", ROOT / "module_config", factory], check=True,
+                       stdout=subprocess.DEVNULL)
+        images = {empty: [], full: [], factory: []}
+        for _ in range(max(runs, 7)):
+            for image, times in images.items():
+                times.append(load("start", 20, 0, PROGRAM, "run", "--flash", image, *quiet)[0] / 1000)
+        peer, *ours = (statistics.median(times) for times in images.values())
+        for mine, what in zip(ours, ("with a full NVS", "with a factory image")):
+            table.add(f"exec to ready, {what}", f"{mine:.2f} ms", f"empty {peer:.2f} ms", f"{mine / peer:.2f}")
+
+
 def restarting(table, runs, _):
     with quiet_module() as (running, _):
         port = running.open()
@@ -268,7 +293,7 @@ def main():
         crowd(*arguments, count=options.modules)
 
     parts = {"bulk": bulk, "commands": commands_bulk, "round-trips": round_trips, "starting": starting,
-             "restarting": restarting, "crowd": crowd_of, "dispatch": dispatching}
+             "restarting": restarting, "crowd": crowd_of, "dispatch": dispatching, "nvs": storing}
     for name, part in parts.items():
         if options.only in name:
             part(table, options.runs, options.megabytes * MEGA)
