@@ -173,12 +173,8 @@ void at_loop_unpost(at_loop *loop, at_task *task)
 
 void at_loop_add_prepare(at_loop *loop, at_prepare *prepare)
 {
-    at_prepare **link = &loop->prepare;
-
-    while (*link != NULL)
-        link = &(*link)->next;
-    prepare->next = NULL;
-    *link = prepare;
+    prepare->next = loop->prepare;
+    loop->prepare = prepare;
 }
 
 /* ---- turns ---- */

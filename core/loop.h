@@ -59,7 +59,8 @@ void at_timer_stop(at_loop *loop, at_timer *timer); /* allowed when not running 
 void at_task_init(at_task *task, void (*run)(void *arg), void *arg);
 void at_loop_post(at_loop *loop, at_task *task); /* posting a queued task again does nothing */
 void at_loop_unpost(at_loop *loop, at_task *task);
-void at_loop_add_prepare(at_loop *loop, at_prepare *prepare); /* run in the order added */
+/* The last added runs first: what a layer flushes goes to the layers that were there before it. */
+void at_loop_add_prepare(at_loop *loop, at_prepare *prepare);
 
 /* One turn: prepare hooks, wait (not at all when tasks are queued), timers that are due, tasks. */
 void at_loop_turn(at_loop *loop);

@@ -307,7 +307,7 @@ static void prepare_hooks_run_before_the_wait(void **state)
     c.also = stop_loop;
     at_timer_in(&w.loop, &c.timer, 5);
     at_loop_run(&w.loop);
-    assert_string_equal(w.trail, "abc");
+    assert_string_equal(w.trail, "bac"); /* the last added first */
 }
 
 int main(void)
