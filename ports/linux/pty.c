@@ -81,54 +81,74 @@ static bool hung_up(const pty *p)
 }
 
 /* Throws away what hosts have not read, and forgets their settings. */
-static void clean_slave(pty *p)
+static void wash(pty *p)
 {
-    int slave;
+    int slave = open(p->connector.path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 
-    inotify_rm_watch(p->inotify, p->shared->watch);
-    slave = open(p->connector.path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     if (slave >= 0) {
         tcflush(slave, TCIFLUSH);
         set_raw(p->master); /* before the close: the next host finds no other settings */
         close(slave);
     }
-    add_watch(p);
-    p->shared->hosts = hung_up(p) ? 0 : 1;
-    p->shared->gone = p->shared->hosts == 0;
 }
 
-/* ---- opens and closes ---- */
+typedef struct traffic {
+    int opened, closed;
+    int lowest; /* of opened minus closed at any moment, at most 0 */
+} traffic;
 
-static void take_event(pty *p, const struct inotify_event *event)
-{
-    if (event->wd != p->shared->watch)
-        return; /* of a watch that is gone */
-    if ((event->mask & IN_OPEN) != 0) {
-        p->shared->hosts++;
-        p->shared->gone = false;
-    }
-    if ((event->mask & IN_CLOSE) == 0)
-        return;
-    if (p->shared->hosts > 0)
-        p->shared->hosts--;
-    /* One that opened while the watch was renewed may be counted twice: the hang-up tells. */
-    if (p->shared->hosts == 0 || hung_up(p))
-        clean_slave(p);
-}
-
-static void read_events(pty *p)
+static traffic read_traffic(pty *p)
 {
     _Alignas(struct inotify_event) char buffer[1024];
+    traffic t = { 0, 0, 0 };
     ssize_t len;
 
     while ((len = read(p->inotify, buffer, sizeof buffer)) > 0) {
         for (char *at = buffer; at < buffer + len;) {
             const struct inotify_event *event = (const struct inotify_event *)(void *)at;
 
-            take_event(p, event);
+            if (event->wd == p->shared->watch) { /* else of a watch that is gone */
+                t.opened += (event->mask & IN_OPEN) != 0;
+                t.closed += (event->mask & IN_CLOSE) != 0;
+                if (t.opened - t.closed < t.lowest)
+                    t.lowest = t.opened - t.closed;
+            }
             at += sizeof *event + event->len;
         }
     }
+    return t;
+}
+
+/* Washes without being counted as a host. A host that opens meanwhile is either seen by its event, or
+ * by the missing hang-up when it came before the watch was renewed; who also left leaves washing. */
+static void clean_slave(pty *p)
+{
+    traffic t;
+    bool open;
+
+    do {
+        inotify_rm_watch(p->inotify, p->shared->watch);
+        wash(p);
+        add_watch(p);
+        open = !hung_up(p);
+        t = read_traffic(p);
+    } while (t.closed > 0);
+    p->shared->hosts = t.opened > 0 ? t.opened : open;
+    p->shared->gone = p->shared->hosts == 0;
+}
+
+/* ---- opens and closes ---- */
+
+static void read_events(pty *p)
+{
+    traffic t = read_traffic(p);
+    bool was_alone = p->shared->hosts + t.lowest <= 0; /* for a moment nobody had it open */
+
+    p->shared->hosts += t.opened - t.closed;
+    if (t.opened > 0)
+        p->shared->gone = false;
+    if (t.closed > 0 && (was_alone || hung_up(p)))
+        clean_slave(p);
 }
 
 static void on_events(void *arg, short revents)
