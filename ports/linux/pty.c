@@ -10,11 +10,11 @@
  *  - Terminal settings survive a close. The next host would inherit an echo that feeds our own output
  *    back to us, so raw mode is set again.
  *
- * So opens and closes are learnt from inotify on the slave. `hosts` counts them as far as that is
- * possible (inotify merges equal events that follow each other); it lies in shared memory because
- * events of the time between two boots are read by the next chip. When it falls to 0 the output is
- * discarded from then on, and what was written and never read is flushed. That needs the slave for a
- * moment; the watch is off meanwhile, and whether a host came in that moment is asked of poll.
+ * So opens and closes are learnt from inotify on the slave, ours included; the count lies in shared
+ * memory because events of the time between two boots are read by the next chip. Where it falls to 0,
+ * what was written and never read is flushed and raw mode is set, even when the next host is there by
+ * then: it finds nothing of the last. inotify merges equal events that follow each other unread, so the
+ * count may be wrong for a moment; a hang-up puts it right. While nobody is there output is discarded.
  *
  * Input needs no such care: it is read until EIO, and again after the next open.
  */
@@ -38,8 +38,10 @@
 #include "ports/linux/stream.h"
 
 typedef struct shared {
-    int watch; /* inotify's number of the slave */
-    int hosts; /* that have the slave open */
+    int hosts; /* opens minus closes of the slave, as far as events have been read; ours count too */
+    int opened; /* since the last wash, ours included */
+    int closed;
+    bool own;  /* our own open and close since the last wash are still to be read */
     bool gone; /* a host was there and went */
 } shared;
 
@@ -67,12 +69,6 @@ static int set_raw(int master)
     return tcsetattr(master, TCSANOW, &settings);
 }
 
-static bool add_watch(pty *p)
-{
-    p->shared->watch = inotify_add_watch(p->inotify, p->connector.path, IN_OPEN | IN_CLOSE);
-    return p->shared->watch >= 0;
-}
-
 static bool hung_up(const pty *p)
 {
     struct pollfd look = { .fd = p->master };
@@ -85,6 +81,8 @@ static void wash(pty *p)
 {
     int slave = open(p->connector.path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 
+    p->shared->opened = p->shared->closed = 0;
+    p->shared->own = slave >= 0;
     if (slave >= 0) {
         tcflush(slave, TCIFLUSH);
         set_raw(p->master); /* before the close: the next host finds no other settings */
@@ -92,63 +90,55 @@ static void wash(pty *p)
     }
 }
 
-typedef struct traffic {
-    int opened, closed;
-    int lowest; /* of opened minus closed at any moment, at most 0 */
-} traffic;
+/* ---- opens and closes ---- */
 
-static traffic read_traffic(pty *p)
+/* Every open and close of the slave is an event, in the order in which they happened, those of wash()
+ * too. So whenever the count reaches zero nobody has the slave open at that point of the story, and
+ * what the hosts before left behind is washed away, even when the next one is there by now. Only our
+ * own open and close with nothing else between wash nothing. */
+static void take_event(pty *p, uint32_t mask)
+{
+    shared *now = p->shared;
+
+    if ((mask & IN_OPEN) != 0) {
+        now->hosts++;
+        now->opened++;
+    }
+    if ((mask & IN_CLOSE) == 0)
+        return;
+    now->closed++;
+    if (now->hosts > 0)
+        now->hosts--;
+    if (now->hosts > 0)
+        return;
+    if (now->own && now->opened == 1 && now->closed == 1)
+        now->own = false;
+    else
+        wash(p);
+}
+
+static void read_events(pty *p)
 {
     _Alignas(struct inotify_event) char buffer[1024];
-    traffic t = { 0, 0, 0 };
     ssize_t len;
+    bool any = false;
 
     while ((len = read(p->inotify, buffer, sizeof buffer)) > 0) {
         for (char *at = buffer; at < buffer + len;) {
             const struct inotify_event *event = (const struct inotify_event *)(void *)at;
 
-            if (event->wd == p->shared->watch) { /* else of a watch that is gone */
-                t.opened += (event->mask & IN_OPEN) != 0;
-                t.closed += (event->mask & IN_CLOSE) != 0;
-                if (t.opened - t.closed < t.lowest)
-                    t.lowest = t.opened - t.closed;
-            }
+            take_event(p, event->mask);
             at += sizeof *event + event->len;
         }
+        any = true;
     }
-    return t;
-}
-
-/* Washes without being counted as a host. A host that opens meanwhile is either seen by its event, or
- * by the missing hang-up when it came before the watch was renewed; who also left leaves washing. */
-static void clean_slave(pty *p)
-{
-    traffic t;
-    bool open;
-
-    do {
-        inotify_rm_watch(p->inotify, p->shared->watch);
+    if (!any)
+        return;
+    p->shared->gone = hung_up(p);
+    if (p->shared->gone && p->shared->hosts > 0) { /* a merged event was a close */
+        p->shared->hosts = 0;
         wash(p);
-        add_watch(p);
-        open = !hung_up(p);
-        t = read_traffic(p);
-    } while (t.closed > 0);
-    p->shared->hosts = t.opened > 0 ? t.opened : open;
-    p->shared->gone = p->shared->hosts == 0;
-}
-
-/* ---- opens and closes ---- */
-
-static void read_events(pty *p)
-{
-    traffic t = read_traffic(p);
-    bool was_alone = p->shared->hosts + t.lowest <= 0; /* for a moment nobody had it open */
-
-    p->shared->hosts += t.opened - t.closed;
-    if (t.opened > 0)
-        p->shared->gone = false;
-    if (t.closed > 0 && (was_alone || hung_up(p)))
-        clean_slave(p);
+    }
 }
 
 static void on_events(void *arg, short revents)
@@ -166,7 +156,16 @@ static void on_events(void *arg, short revents)
 
 static ssize_t pty_read(lx_stream *s, void *buf, size_t room)
 {
-    return read(((pty *)s->ctx)->master, buf, room);
+    pty *p = s->ctx;
+    ssize_t n = read(p->master, buf, room);
+
+    /* Before it is answered: who wrote this may have come while the last host left, and an answer
+     * must neither be unheard nor be washed away with the last host's. */
+    if (n > 0) {
+        read_events(p);
+        lx_stream_set_heard(s, !p->shared->gone);
+    }
+    return n;
 }
 
 static ssize_t pty_write(lx_stream *s, const void *data, size_t len)
@@ -273,7 +272,8 @@ static bool open_pair(pty *p)
         p->shared = NULL;
         return false;
     }
-    return p->inotify >= 0 && add_watch(p);
+    return p->inotify >= 0 &&
+           inotify_add_watch(p->inotify, p->connector.path, IN_OPEN | IN_CLOSE) >= 0;
 }
 
 lx_connector *lx_pty_open(const char *link, char *why, size_t room)
