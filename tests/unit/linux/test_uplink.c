@@ -194,8 +194,9 @@ static void a_connection_is_answered_at_once(void **state)
     socklen_t len = sizeof name;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     uint8_t frame[14 + 40];
-    at_ipv4 ip = { .from = OWN, .to = PC, .ttl = 64, .protocol = AT_IPPROTO_TCP,
-                   .payload_len = 20 };
+    at_ipv4 ip = {
+        .from = OWN, .to = PC, .ttl = 64, .protocol = AT_IPPROTO_TCP, .payload_len = 20
+    };
     at_builder t = at_builder_of(frame + 34, 20);
     uint64_t start = at_loop_now(&b->loop);
     uint16_t sum;
