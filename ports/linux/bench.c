@@ -271,8 +271,6 @@ void bench_event(void *owner, const char *name, const char *members)
         note_state(b, name, members);
     at_log(&b->log.log, AT_LOG_DEBUG, "event", "%s %s", name, members);
     lx_ctl_event(b->ctl, name, members);
-    if (strcmp(name, "ready") == 0)
-        bench_give_pins(b);
     if (!b->started && strcmp(name, "ready") == 0)
         start_rest(b);
 }
@@ -347,6 +345,8 @@ static bool open_chip(lx_bench *b, char *why, size_t room)
         .guard_ms = o->guard_ms,
         .data_timeout_ms = o->data_timeout_ms,
         .builds = o->builds,
+        .pins_given = &b->pins_given,
+        .pins_in = &b->pins_in,
         .pace = o->pace,
         .log_fd = b->log.fd,
         .wire_log_fd = b->wire_log_fd,

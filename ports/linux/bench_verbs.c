@@ -207,14 +207,6 @@ static bool verb_power(const verb_call *v)
 
 /* ---- pins ---- */
 
-void bench_give_pins(lx_bench *b)
-{
-    for (unsigned pin = 0; pin < 32; pin++) {
-        if ((b->pins_given >> pin & 1) != 0)
-            lx_chip_send_pin(b->chip, pin, (b->pins_in >> pin & 1) != 0);
-    }
-}
-
 static bool verb_pin(const verb_call *v)
 {
     lx_bench *b = v->b;

@@ -265,6 +265,17 @@ static at_module *boot_module(process *p, at_byteport *port)
     return at_module_boot(&module);
 }
 
+/* Before the first byte of the host is looked at, so that it finds the levels that are there. */
+static void give_pins(const process *p)
+{
+    const lx_chip_config *config = p->config;
+
+    for (uint8_t pin = 0; config->pins_given != NULL && pin < 32; pin++) {
+        if ((*config->pins_given >> pin & 1) != 0)
+            at_module_pin(p->module, pin, (*config->pins_in >> pin & 1) != 0);
+    }
+}
+
 _Noreturn void lx_chip_process(const lx_chip_config *config, int radio_fd, int bench_fd,
                                uint32_t boot)
 {
@@ -289,6 +300,7 @@ _Noreturn void lx_chip_process(const lx_chip_config *config, int radio_fd, int b
     p->module = boot_module(p, port);
     if (p->module == NULL)
         _exit(CHIP_EXIT_FAILED);
+    give_pins(p);
     at_loop_run(&p->loop);
     _exit(CHIP_EXIT_FAILED); /* nobody stops a chip's loop */
 }
