@@ -280,8 +280,10 @@ static void take_down(hub *h)
 {
     lx_bench *b = &h->bench;
 
-    while (h->clients != NULL)
-        drop(h->clients);
+    for (hub_client *c = h->clients, *next; c != NULL; c = next) {
+        next = c->next;
+        drop(c);
+    }
     lx_source_remove(&b->poller, &h->listener);
     if (h->listener.fd >= 0)
         close(h->listener.fd);

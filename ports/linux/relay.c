@@ -232,8 +232,10 @@ void lx_relay_close(lx_relay *relay)
 {
     if (relay == NULL)
         return;
-    while (relay->connections != NULL)
-        forget(relay->connections, true);
+    for (relayed *c = relay->connections, *next; c != NULL; c = next) {
+        next = c->next;
+        forget(c, true);
+    }
     lx_source_remove(relay->config.poller, &relay->listener);
     close(relay->listener.fd);
     free(relay);
