@@ -32,7 +32,8 @@ static bool fields_ok(const at_mgmt *m)
     case AT_MGMT_SCAN: return m->scan.channel <= 14 && ssid_ok(&m->scan.ssid);
     case AT_MGMT_BEACON: return bss_ok(&m->beacon.bss);
     case AT_MGMT_ASSOC: return ssid_ok(&m->assoc.ssid) && m->assoc.auth < AT_AUTH_MODES;
-    case AT_MGMT_ANNOUNCE: return !m->announce.on || bss_ok(&m->announce.bss);
+    case AT_MGMT_ANNOUNCE: /* one that goes off the air need not say more than a name that fits */
+        return ssid_ok(&m->announce.bss.ssid) && (!m->announce.on || bss_ok(&m->announce.bss));
     case AT_MGMT_KEYS:
     case AT_MGMT_STATION_LOST:
     case AT_MGMT_SCAN_DONE:
