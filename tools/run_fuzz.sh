@@ -1,6 +1,6 @@
 #!/bin/bash
 # Run every fuzzer of a build directory for some seconds: tools/run_fuzz.sh BUILD SECONDS
-# Each starts from tests/fuzz/corpus/NAME when that exists.  A crash leaves its input in BUILD/fuzz/NAME/.
+# FUZZ_SEED (1) makes a run repeatable.  Each starts from tests/fuzz/corpus/NAME when that exists.  A crash leaves its input in BUILD/fuzz/NAME/.
 set -eu
 cd "$(dirname "$0")/.."
 build=$1
@@ -14,7 +14,7 @@ run_one() {
     corpus=tests/fuzz/corpus/${name#fuzz-}
     work=$build/fuzz/$name
     mkdir -p "$work/corpus"
-    if ! "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -artifact_prefix="$work/" \
+    if ! "$program" -seed="${FUZZ_SEED:-1}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -artifact_prefix="$work/" \
         -print_final_stats=1 "$work/corpus" $([ -d "$corpus" ] && echo "$corpus") >"$work/log" 2>&1; then
         tail -n 40 "$work/log"
         echo "FAILED $name: input in $work/"
