@@ -65,7 +65,6 @@ void bench_air_reset(lx_bench *b);                 /* the chip lost power */
 void bench_air_capture(lx_bench *b, const uint8_t *frame, size_t len);
 void bench_air_frame(void *owner, uint8_t *frame, size_t len); /* from the chip */
 
-
 /* For the control server. */
 extern const char bench_verb_list[];
 bool bench_verb(void *owner, const char *verb, const cJSON *request, cJSON *answer, char *error,
