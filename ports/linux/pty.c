@@ -16,7 +16,11 @@
  * then: it finds nothing of the last. inotify merges equal events that follow each other unread, so the
  * count may be wrong for a moment; a hang-up puts it right. While nobody is there output is discarded.
  *
- * Input needs no such care: it is read until EIO, and again after the next open.
+ * Input needs no such care: it is read until EIO, and again after the next open. But what was read may be
+ * the next host's when the last one's leaving is still an event in the queue, and the answer would be
+ * washed away with it. So after a read the queue is looked at before anybody answers, if it is not
+ * empty: inotify raises SIGIO with each event, and a signal is delivered before the read returns at
+ * the latest. A system call to ask the queue itself would cost a quarter of a short command.
  */
 #include "ports/linux/pty.h"
 
@@ -24,6 +28,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +36,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/auxv.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -53,7 +59,12 @@ typedef struct pty {
     /* in the chip */
     lx_stream stream;
     lx_source events;
+    bool signalled; /* events raise SIGIO; else each read has to look for them */
 } pty;
+
+/* Events are in the queue since it was last read. A signal handler gets no context, and a process has
+ * one pseudo-terminal. */
+static volatile sig_atomic_t events_queued;
 
 /* ---- terminal settings and the slave ---- */
 
@@ -123,6 +134,7 @@ static void read_events(pty *p)
     ssize_t len;
     bool any = false;
 
+    events_queued = 0; /* before the queue is looked at */
     while ((len = read(p->inotify, buffer, sizeof buffer)) > 0) {
         for (char *at = buffer; at < buffer + len;) {
             const struct inotify_event *event = (const struct inotify_event *)(void *)at;
@@ -152,6 +164,39 @@ static void on_events(void *arg, short revents)
     lx_stream_set_input(&p->stream, true);
 }
 
+/* ---- being told of events by SIGIO ---- */
+
+static void on_sigio(int number)
+{
+    (void)number;
+    events_queued = 1;
+}
+
+/* The handler must not need room on the stack of a fiber. The stack stays until the chip ends. */
+static bool give_signal_stack(void)
+{
+    static const size_t least = 16384;
+    size_t size = AT_MAX((size_t)getauxval(AT_MINSIGSTKSZ) + 4096, least);
+    stack_t stack = { .ss_size = size };
+
+    if (sigaltstack(NULL, &stack) == 0 && (stack.ss_flags & SS_DISABLE) == 0)
+        return true;
+    stack = (stack_t){ .ss_size = size };
+    stack.ss_sp = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+    return stack.ss_sp != MAP_FAILED && sigaltstack(&stack, NULL) == 0;
+}
+
+/* The signals go to the process that asked last: the chip that runs. */
+static bool ask_for_signals(int fd)
+{
+    struct sigaction action = { .sa_handler = on_sigio, .sa_flags = SA_RESTART | SA_ONSTACK };
+    int flags = fcntl(fd, F_GETFL);
+
+    return give_signal_stack() && sigaction(SIGIO, &action, NULL) == 0 &&
+           fcntl(fd, F_SETOWN, getpid()) == 0 && fcntl(fd, F_SETFL, flags | O_ASYNC) == 0;
+}
+
 /* ---- the chip's end ---- */
 
 static ssize_t pty_read(lx_stream *s, void *buf, size_t room)
@@ -161,7 +206,7 @@ static ssize_t pty_read(lx_stream *s, void *buf, size_t room)
 
     /* Before it is answered: who wrote this may have come while the last host left, and an answer
      * must neither be unheard nor be washed away with the last host's. */
-    if (n > 0) {
+    if (n > 0 && (events_queued || !p->signalled)) {
         read_events(p);
         lx_stream_set_heard(s, !p->shared->gone);
     }
@@ -184,7 +229,8 @@ static at_byteport *pty_plug(lx_connector *c, const lx_plug *plug)
         !lx_stream_init(&p->stream, &pty_kind, p, plug->loop, plug->poller, plug->log, p->master,
                         p->master))
         return NULL;
-    on_events(p, 0);
+    p->signalled = ask_for_signals(p->inotify);
+    on_events(p, 0); /* those of the time before, too */
     return &p->stream.port;
 }
 
@@ -258,22 +304,57 @@ static void pty_close(lx_connector *c)
     free(p);
 }
 
-static bool open_pair(pty *p)
+static bool open_pair(pty *p, char *why, size_t room)
 {
     p->master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    if (p->master < 0 || grantpt(p->master) != 0 || unlockpt(p->master) != 0 ||
-        ptsname_r(p->master, p->connector.path, sizeof p->connector.path) != 0 ||
-        set_raw(p->master) != 0)
-        return false;
+    if (p->master >= 0 && grantpt(p->master) == 0 && unlockpt(p->master) == 0 &&
+        ptsname_r(p->master, p->connector.path, sizeof p->connector.path) == 0 &&
+        set_raw(p->master) == 0)
+        return true;
+    snprintf(why, room, "cannot open a pseudo-terminal: %s", strerror(errno));
+    return false;
+}
+
+/* The kernel's words for the limit that a rack of modules meets first ("Too many open files") mislead. */
+static void explain_inotify(char *why, size_t room)
+{
+    static const char limit[] = "/proc/sys/fs/inotify/max_user_instances";
+    int error = errno, fd = open(limit, O_RDONLY | O_CLOEXEC);
+    char text[16] = "";
+    ssize_t len = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
+
+    if (fd >= 0)
+        close(fd);
+    text[len > 0 ? len - 1 : 0] = '\0'; /* without the line feed */
+    if (error == EMFILE && fd >= 0)
+        snprintf(why, room,
+                 "cannot watch the pseudo-terminal: all inotify instances of this user are taken "
+                 "(%s, one for each "
+                 "pseudo-terminal): sysctl fs.inotify.max_user_instances=1024, or use --listen",
+                 text);
+    else
+        snprintf(why, room, "cannot watch the pseudo-terminal: %s", strerror(error));
+}
+
+static bool watch(pty *p, char *why, size_t room)
+{
     p->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (p->inotify >= 0 &&
+        inotify_add_watch(p->inotify, p->connector.path, IN_OPEN | IN_CLOSE) >= 0)
+        return true;
+    explain_inotify(why, room);
+    return false;
+}
+
+static bool share(pty *p, char *why, size_t room)
+{
     p->shared =
         mmap(NULL, sizeof *p->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (p->shared == MAP_FAILED) {
-        p->shared = NULL;
-        return false;
-    }
-    return p->inotify >= 0 &&
-           inotify_add_watch(p->inotify, p->connector.path, IN_OPEN | IN_CLOSE) >= 0;
+    if (p->shared != MAP_FAILED)
+        return true;
+    p->shared = NULL;
+    snprintf(why, room, "out of memory");
+    return false;
 }
 
 lx_connector *lx_pty_open(const char *link, char *why, size_t room)
@@ -293,11 +374,9 @@ lx_connector *lx_pty_open(const char *link, char *why, size_t room)
     p->connector.ops = &ops;
     p->connector.label = "pty";
     p->master = p->inotify = -1;
-    if (!open_pair(p)) {
-        snprintf(why, room, "cannot open a pseudo-terminal: %s", strerror(errno));
-    } else if (link == NULL || make_link(p, link, why, room)) {
+    if (open_pair(p, why, room) && watch(p, why, room) && share(p, why, room) &&
+        (link == NULL || make_link(p, link, why, room)))
         return &p->connector;
-    }
     pty_close(&p->connector);
     return NULL;
 }

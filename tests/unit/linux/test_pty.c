@@ -1,6 +1,7 @@
 /* The pseudo-terminal as a wire: what hosts see when they open, close and come back. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -208,6 +210,28 @@ static void a_quick_change_of_hosts(void **state)
     close(host);
 }
 
+/* The next host's question is read while the last one's leaving is still an event that nobody has read:
+ * here without the loop in between, which could have seen it. */
+static void an_answer_to_the_next_host_reaches_it(void **state)
+{
+    fixture *f = *state;
+    int host = open_host(f);
+    uint8_t question[8];
+
+    run(f, 1);
+    say(f, "stale");
+    run(f, 1);
+    close(host);
+    host = open_host(f);
+    assert_int_equal(write(host, "AT\r\n", 4), 4);
+    while (f->port->ops->read(f->port, question, sizeof question) == 0)
+        continue; /* the kernel is still carrying it over */
+    say(f, "answer");
+    run(f, 1);
+    assert_string_equal(heard(host), "answer");
+    close(host);
+}
+
 static void a_second_host_takes_nothing_away(void **state)
 {
     fixture *f = *state;
@@ -378,6 +402,42 @@ static void links(void **state)
     rmdir(name);
 }
 
+/* In a user namespace of its own the limit can be lowered without disturbing anybody. */
+static bool take_inotify_away(void)
+{
+    int fd = -1;
+    bool taken = unshare(CLONE_NEWUSER) == 0 &&
+                 (fd = open("/proc/sys/user/max_inotify_instances", O_WRONLY | O_CLOEXEC)) >= 0 &&
+                 write(fd, "0", 1) == 1;
+
+    if (fd >= 0)
+        close(fd);
+    return taken;
+}
+
+static void the_limit_of_instances_is_named(void **state)
+{
+    enum { GOOD, BAD, IMPOSSIBLE };
+    char why[256] = "";
+    int status;
+    pid_t pid = fork();
+
+    (void)state;
+    if (pid == 0) {
+        if (!take_inotify_away())
+            _exit(IMPOSSIBLE);
+        if (lx_pty_open(NULL, why, sizeof why) != NULL)
+            _exit(BAD);
+        _exit(strstr(why, "fs.inotify.max_user_instances") != NULL ? GOOD : BAD);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == IMPOSSIBLE)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), GOOD);
+}
+
 int main(void)
 {
 #define WIRE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -386,6 +446,7 @@ int main(void)
         WIRE(raw_before_anybody_opens),
         WIRE(nobody_hears_after_a_hang_up),
         WIRE(a_quick_change_of_hosts),
+        WIRE(an_answer_to_the_next_host_reaches_it),
         WIRE(a_second_host_takes_nothing_away),
         WIRE(last_words_of_a_host_are_read),
         WIRE(a_closed_port_costs_nothing),
@@ -394,6 +455,7 @@ int main(void)
         WIRE(settings_of_a_host_are_forgotten),
         WIRE(a_thousand_cycles),
         cmocka_unit_test(links),
+        cmocka_unit_test(the_limit_of_instances_is_named),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
