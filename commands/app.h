@@ -18,6 +18,7 @@ struct at_wifi_family;   /* commands/wifi_priv.h: scan options, join in progress
 struct at_system_family; /* commands/system_priv.h: sleep, pins */
 struct at_user_family;   /* commands/user_priv.h: RAM, waking the host */
 struct at_softap_family; /* commands/softap_priv.h */
+struct at_time_family;   /* commands/time_priv.h: SNTP, mDNS */
 struct at_tcpip_family;  /* commands/tcpip_priv.h: mux, modes, receive types, notices, sources */
 
 typedef struct at_app {
@@ -46,6 +47,7 @@ typedef struct at_app {
     struct at_wifi_family *wifi;
     struct at_softap_family *ap;
     struct at_tcpip_family *tcpip;
+    struct at_time_family *time;
     struct at_ssl_family *ssl; /* commands/ssl.h: TLS settings of links */
     at_pki pki;                /* certificates and keys */
     struct at_system_family *system;
@@ -62,11 +64,12 @@ static inline at_app *at_app_of(const at_call *call)
 extern const at_family_rows at_system_rows, at_user_rows;
 extern const at_family_rows at_flash_rows, at_fs_rows;
 extern const at_family_rows at_basic_rows, at_wifi_rows, at_softap_rows, at_tcpip_rows;
-extern const at_family_rows at_ssl_rows;
+extern const at_family_rows at_ssl_rows, at_time_rows;
 
 at_err at_wifi_family_create(at_app *app);
 at_err at_softap_family_create(at_app *app);
 at_err at_tcpip_family_create(at_app *app);
+at_err at_time_family_create(at_app *app);
 at_err at_ssl_family_create(at_app *app);
 at_err at_flash_family_create(at_app *app);
 at_err at_system_family_create(at_app *app);
@@ -81,6 +84,7 @@ void at_softap_on_lease(at_app *app, const uint8_t mac[6], const at_addr *ip);
 void at_softap_on_station(at_app *app); /* the station joined: the channel is its */
 void at_wifi_on_net(at_app *app, at_netif_id netif, at_net_event event);
 void at_tcpip_on_net(at_app *app, at_netif_id netif, at_net_event event);
+void at_time_on_net(at_app *app, at_netif_id netif, at_net_event event);
 void at_tcpip_on_link(at_app *app, unsigned id, at_link_event event, at_err reason);
 /* Drives a pin of the module (0 to 20); the supervisor hears of a new level. */
 void at_app_drive_pin(at_app *app, unsigned pin, bool level);

@@ -87,6 +87,7 @@ static void on_net_event(void *owner, at_netif_id netif, at_net_event event)
     at_module *m = owner;
     at_wifi_on_net(&m->app, netif, event);
     at_tcpip_on_net(&m->app, netif, event);
+    at_time_on_net(&m->app, netif, event);
 }
 
 static void on_link_event(void *owner, unsigned id, at_link_event event, at_err reason)
@@ -335,8 +336,8 @@ at_module *at_module_boot(const at_module_config *config)
     if (at_flash_family_create(&m->app) != AT_OK)
         return failed(m, "the flash commands");
     if (at_wifi_family_create(&m->app) != AT_OK || at_softap_family_create(&m->app) != AT_OK ||
-        at_tcpip_family_create(&m->app) != AT_OK || at_system_family_create(&m->app) != AT_OK ||
-        at_user_family_create(&m->app) != AT_OK)
+        at_tcpip_family_create(&m->app) != AT_OK || at_time_family_create(&m->app) != AT_OK ||
+        at_system_family_create(&m->app) != AT_OK || at_user_family_create(&m->app) != AT_OK)
         return failed(m, "the command families");
     at_session_set_sysmsg(m->app.session,
                           (unsigned)at_setting_int(m->app.settings, AT_SETTING_SYSMSG));

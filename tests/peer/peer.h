@@ -34,6 +34,10 @@
  *     recvfrom HOST PORT BYTES      the next datagram is this one; HOST or PORT may be * for any
  *     fillto HOST PORT N SEED       one datagram of N pseudo-random bytes
  *     drainfrom HOST PORT N SEED    the next datagram is that
+ *     ntp UNIX [FIELD=N ...]        the next datagram is a request of an NTP client; answers that it is
+ *                                   UNIX. leap, stratum, mode: other than 0, 2, 4; kiss=CODE: a
+ *                                   kiss of death; foreign: to another request; extra=N: N bytes
+ *                                   more or less
  *     port PORT|*                   the port of the other end is PORT; *: answers `ok PORT`
  *     timeout MS                    how long commands of this endpoint wait before `fail timeout`
  *                                   (with what came instead); default 120000

@@ -99,6 +99,10 @@ bool peer_take_bytes(peer_endpoint *e, const char *text); /* all of it, unescape
 /* The next part of what the command sends or expects; returns its length. */
 size_t peer_next_part(peer_endpoint *e, uint8_t *buf, size_t room);
 
+/* --- ntp.c --- */
+bool peer_ntp_parse(peer_endpoint *e, char *args);
+peer_step peer_ntp_step(peer_endpoint *e);
+
 /* --- endpoint.c --- */
 const peer_command *peer_command_find(const char *name);
 
