@@ -11,13 +11,14 @@
 #include "core/loop.h"
 #include "net/stream.h"
 
-#define AT_TLS_NAME_MAX    64u    /* bytes of a server's name (guide 3.3.27, 3.3.28) */
-#define AT_TLS_ALPN_MAX    5u     /* protocols (guide 3.3.29) */
-#define AT_TLS_PSK_MAX     32u    /* bytes of a key and of its identity (guide 3.3.30) */
-#define AT_TLS_PATIENCE_MS 10000u /* silence of the peer during the handshake (guide 3.3.6) */
-#define AT_TLS_SESSIONS    5u     /* kept for resumption */
-#define AT_TLS_SESSION_MAX 4096u  /* bytes of one; longer ones are not kept */
-#define AT_TLS_SESSION_AGE 3600u  /* seconds after which one is not offered any more */
+#define AT_TLS_NAME_MAX     64u    /* bytes of a server's name (guide 3.3.27, 3.3.28) */
+#define AT_TLS_ALPN_MAX     5u     /* protocols (guide 3.3.29) */
+#define AT_TLS_PSK_MAX      32u    /* bytes of a key and of its identity (guide 3.3.30) */
+#define AT_TLS_PATIENCE_MS  10000u /* silence of the peer during the handshake (guide 3.3.6) */
+#define AT_TLS_HANDSHAKE_MS 60000u /* the whole of it, however the peer drips */
+#define AT_TLS_SESSIONS     5u     /* kept for resumption */
+#define AT_TLS_SESSION_MAX  4096u  /* bytes of one; longer ones are not kept */
+#define AT_TLS_SESSION_AGE  3600u  /* seconds after which one is not offered, or taken, any more */
 
 /* Why a connection did not come about: the extension of ERR CODE 0x010A00xx (docs/TLS.md). */
 typedef enum at_tls_reason {

@@ -12,6 +12,10 @@
  * server that then speaks 1.2 (3.6.6). OpenSSL takes the client's first one it can use, so PKCS #1
  * stands before PSS; 1.3 may not use PKCS #1 and takes PSS.
  *
+ * Tickets. A server's clients resume by tickets, which hold the whole session under keys of the
+ * configuration: nothing is kept per client, and a server that is created anew (maybe with another CA)
+ * takes none of the old ones.
+ *
  * The fingerprint covers every parameter, so that equal fingerprints mean equal demands.
  */
 #include <mbedtls/pk.h>
@@ -167,6 +171,17 @@ static int offer_psk(at_tls_config *config, const at_tls_params *params)
     return 0;
 }
 
+static int issue_tickets(at_tls_config *config)
+{
+    int code = mbedtls_ssl_ticket_setup(&config->tickets, at_random_for_tls, NULL,
+                                        MBEDTLS_CIPHER_AES_256_GCM, AT_TLS_SESSION_AGE);
+
+    if (code == 0)
+        mbedtls_ssl_conf_session_tickets_cb(&config->ssl, mbedtls_ssl_ticket_write,
+                                            mbedtls_ssl_ticket_parse, &config->tickets);
+    return code;
+}
+
 static int set_up(at_tls_config *config, const at_tls_params *params)
 {
     mbedtls_ssl_config *ssl = &config->ssl;
@@ -182,10 +197,12 @@ static int set_up(at_tls_config *config, const at_tls_params *params)
                                                   : MBEDTLS_SSL_VERIFY_NONE);
     if (params->verify)
         mbedtls_ssl_conf_ca_chain(ssl, &config->ca, NULL);
-    if (!params->server)
+    if (params->server)
+        code = issue_tickets(config);
+    else
         mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
             ssl, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
-    if (params->cert.len > 0)
+    if (code == 0 && params->cert.len > 0)
         code = mbedtls_ssl_conf_own_cert(ssl, &config->cert, &config->key);
     if (code == 0 && config->alpn[0] != NULL)
         code = mbedtls_ssl_conf_alpn_protocols(ssl, config->alpn);
@@ -200,6 +217,7 @@ static at_tls_reason prepare(at_tls_config *config, const at_tls_params *params)
     int code;
 
     mbedtls_ssl_config_init(&config->ssl);
+    mbedtls_ssl_ticket_init(&config->tickets);
     mbedtls_x509_crt_init(&config->cert);
     mbedtls_x509_crt_init(&config->ca);
     mbedtls_pk_init(&config->key);
@@ -255,6 +273,7 @@ void at_tls_config_release(at_tls_config *config)
     if (config == NULL || --config->users > 0)
         return;
     mbedtls_ssl_config_free(&config->ssl); /* wipes the PSK */
+    mbedtls_ssl_ticket_free(&config->tickets);
     mbedtls_pk_free(&config->key);
     mbedtls_x509_crt_free(&config->cert);
     mbedtls_x509_crt_free(&config->ca);

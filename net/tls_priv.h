@@ -4,6 +4,7 @@
 #define NET_TLS_PRIV_H
 
 #include <mbedtls/ssl.h>
+#include <mbedtls/ssl_ticket.h>
 #include <mbedtls/x509_crt.h>
 
 #include "crypto/hash.h"
@@ -16,6 +17,7 @@ struct at_tls_config {
     const at_log *log;
     bool server, verify, psk;
     mbedtls_ssl_config ssl;
+    mbedtls_ssl_ticket_context tickets; /* server: the keys of its tickets */
     mbedtls_x509_crt cert, ca;
     mbedtls_pk_context key;
     char name[AT_TLS_NAME_MAX + 1], sni[AT_TLS_NAME_MAX + 1];

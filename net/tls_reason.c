@@ -56,7 +56,7 @@ static const reason_row reasons[] = {
     { AT_TLS_PROTOCOL, AT_ERR_CORRUPT, "what the peer sends is not valid TLS" },
     { AT_TLS_CLOSED, AT_ERR_CLOSED, "the peer closed during the handshake" },
     { AT_TLS_BROKEN, AT_ERR_RESET, "the connection broke" },
-    { AT_TLS_TIMEOUT, AT_ERR_TIMEOUT, "the peer fell silent during the handshake" },
+    { AT_TLS_TIMEOUT, AT_ERR_TIMEOUT, "the peer was silent, or too slow, in the handshake" },
     { AT_TLS_NOMEM, AT_ERR_NOMEM, "not enough memory" },
     { AT_TLS_INTERNAL, AT_ERR_IO, "TLS failed" },
 };

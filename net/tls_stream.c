@@ -63,6 +63,7 @@ typedef struct tls_stream {
     size_t rest_len, rest_at;
     at_task task;
     at_timer patience;
+    uint64_t shaken_due_us; /* the end of all patience with the handshake */
     at_tls_memory *memory;
     char host[AT_HOST_MAX + 1];
     uint16_t port;
@@ -232,14 +233,16 @@ static int receive_below(void *ctx, unsigned char *buf, size_t room)
 
 /* ---- receiving ---- */
 
+/* Once, behind the last record: the owner may know by then that there is not much more to come. */
 static void end(tls_stream *s, bool in_order)
 {
-    if (s->ended)
-        return;
-    s->ended = true;
+    s->dry = true;
     if (!in_order)
         at_log(s->config->log, AT_LOG_WARN, "tls",
                "%s:%u closed without close_notify: data may be missing", s->host, s->port);
+    if (s->ended)
+        return;
+    s->ended = true;
     post(s, AT_STREAM_ENDED);
 }
 
@@ -266,10 +269,8 @@ static void pump(tls_stream *s)
         if (code == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
             take_ticket(s);
         } else if (code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
-            s->dry = true;
             end(s, true);
         } else if (code == MBEDTLS_ERR_SSL_CONN_EOF || (code == 0 && s->dry)) {
-            s->dry = true;
             end(s, false);
         } else if (code < 0) {
             s->dry = true;
@@ -424,6 +425,19 @@ static void opened(tls_stream *s)
     pump(s);
 }
 
+static void begin_shaking(tls_stream *s)
+{
+    set_phase(s, SHAKING);
+    s->shaken_due_us = at_loop_now(s->config->loop) + AT_TLS_HANDSHAKE_MS * 1000ull;
+}
+
+static void be_patient(tls_stream *s)
+{
+    uint64_t due_us = at_loop_now(s->config->loop) + AT_TLS_PATIENCE_MS * 1000ull;
+
+    at_timer_at(s->config->loop, &s->patience, AT_MIN(due_us, s->shaken_due_us));
+}
+
 static void shake(tls_stream *s)
 {
     int code = mbedtls_ssl_handshake(&s->ssl);
@@ -432,7 +446,7 @@ static void shake(tls_stream *s)
         opened(s);
     } else if (code == MBEDTLS_ERR_SSL_WANT_READ || code == MBEDTLS_ERR_SSL_WANT_WRITE) {
         if (s->received || !at_timer_running(&s->patience))
-            at_timer_in(s->config->loop, &s->patience, AT_TLS_PATIENCE_MS * 1000ull);
+            be_patient(s);
         s->received = false;
     } else {
         fail_code(s, code);
@@ -500,7 +514,7 @@ static void on_below(void *owner, at_stream *below, unsigned events)
     if ((events & (AT_STREAM_ENDED | AT_STREAM_FAILED)) != 0)
         s->below_gone = true;
     if (s->phase == WAITING && (events & AT_STREAM_OPENED) != 0)
-        set_phase(s, SHAKING);
+        begin_shaking(s);
     switch (s->phase) {
     case WAITING:
         if ((events & AT_STREAM_FAILED) != 0) {
@@ -609,8 +623,8 @@ at_err at_tls_stream_open(const at_tls_open *open, at_stream **stream)
     s->below->owner = s;
     s->below->on_event = on_below;
     if (open->below_open) {
-        set_phase(s, SHAKING);
-        at_timer_in(config->loop, &s->patience, AT_TLS_PATIENCE_MS * 1000ull);
+        begin_shaking(s);
+        be_patient(s);
     }
     *stream = &s->base;
     return AT_OK;

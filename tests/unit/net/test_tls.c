@@ -458,6 +458,32 @@ static void a_silent_peer_is_given_up(void **state)
     tear_down(s);
 }
 
+/* A byte now and then is no silence, but the whole handshake has an end too. */
+static void a_dripping_peer_is_given_up(void **state)
+{
+    scene *s = *state;
+    at_tls_params client = client_params(false);
+    static const uint8_t header[] = { 22, 3, 3, 16, 0 }; /* a record that takes for ever */
+    uint64_t start = s->now_us;
+    size_t sent = 0;
+
+    for (unsigned i = 0; i < 2; i++) {
+        s->end[i] = (pipe_end){ .base = { .ops = &pipe_ops }, .scene = s, .open = true };
+        s->end[i].other = &s->end[1 - i];
+        at_task_init(&s->end[i].task, pipe_deliver, &s->end[i]);
+    }
+    assert_int_equal(open_side(s, 0, &client, &s->client), AT_OK);
+    for (; (s->client.events & AT_STREAM_FAILED) == 0; sent++) {
+        (void)pipe_write(&s->end[1].base, sent < sizeof header ? &header[sent] : header, 1);
+        run(s);
+        s->now_us += (AT_TLS_PATIENCE_MS - 1) * 1000u;
+    }
+    assert_int_equal(at_tls_why(s->client.tls), AT_TLS_TIMEOUT);
+    assert_in_range(s->now_us - start, AT_TLS_HANDSHAKE_MS * 1000u,
+                    (AT_TLS_HANDSHAKE_MS + 2 * AT_TLS_PATIENCE_MS) * 1000u); /* seen late here */
+    tear_down(s);
+}
+
 static void unreadable_credentials_are_told_apart(void **state)
 {
     scene *s = *state;
@@ -550,6 +576,7 @@ int main(void)
         cmocka_unit_test(closing_delivers_what_was_written),
         cmocka_unit_test(verification_refuses),
         cmocka_unit_test(a_silent_peer_is_given_up),
+        cmocka_unit_test(a_dripping_peer_is_given_up),
         cmocka_unit_test(unreadable_credentials_are_told_apart),
         cmocka_unit_test(every_allocation_fails_once),
         cmocka_unit_test(sessions_are_given_back),
