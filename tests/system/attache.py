@@ -168,7 +168,7 @@ class Port:
         self.write(data)
         self.exactly(f"\r\nRecv {len(data)} bytes\r\n\r\nSEND OK\r\n".encode())
 
-    def leave_passthrough(self, tries=5):
+    def leave_passthrough(self, tries=5, answer=OK):
         """+++ must stand alone in time; on a machine that stands still for longer than the pauses the
         module sees it together with what follows, so it is tried again. What is sent in vain goes to
         the peer."""
@@ -177,7 +177,7 @@ class Port:
             self.write(b"+++")
             time.sleep(0.1)  # pace: and behind it
             try:
-                self.command("AT", timeout_s=1)
+                self.command("AT", answer, timeout_s=1)
                 return
             except Unexpected:
                 continue

@@ -4,6 +4,7 @@ import socket
 import pytest
 
 import attache
+from tls_fixtures import peer, pki, serving, tls  # noqa: F401
 
 
 @pytest.hookimpl(wrapper=True)

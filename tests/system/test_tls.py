@@ -1,6 +1,4 @@
-"""TLS links against OpenSSL: versions, credentials, bad servers (docs/TLS.md), sizes, ends."""
-import importlib.util
-import pathlib
+"""TLS links against OpenSSL: versions, credentials, bad servers (docs/TLS.md), resumption, sizes."""
 import random
 import re
 import socket
@@ -8,84 +6,9 @@ import time
 
 import pytest
 
-pytest.importorskip("esp_idf_nvs_partition_gen")
-
 import tls_peers
 from attache import ERROR, HOST_ALIAS, OK, PROMPT, Module, Unexpected
-
-NOW = 1_790_000_000  # 2026
-MAKE = pathlib.Path(__file__).parent / "pki" / "make.py"
-
-
-@pytest.fixture(scope="session")
-def pki(tmp_path_factory):
-    spec = importlib.util.spec_from_file_location("pki_make", MAKE)
-    maker = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(maker)
-    return maker.make(tmp_path_factory.mktemp("pki"))
-
-
-def items_of(pki):
-    return {
-        ("client_cert", "client_cert.0"): pki.path("client", "crt"),
-        ("client_cert", "client_cert.1"): pki.path("client1", "crt"),
-        ("client_key", "client_key.0"): pki.path("client", "key"),
-        ("client_key", "client_key.1"): pki.path("client1", "key"),
-        ("client_ca", "client_ca.0"): pki.path("ca", "crt"),
-        ("client_ca", "client_ca.1"): pki.path("other-ca", "crt"),
-        ("server_cert", "server_cert"): pki.path("module", "crt"),
-        ("server_key", "server_key"): pki.path("module", "key"),
-        ("server_ca", "server_ca"): pki.path("ca", "crt"),
-    }
-
-
-@pytest.fixture
-def tls(module, pki, tmp_path):
-    """A joined module with credentials; its clock is set."""
-    def start(*options, clock=NOW, items=None, join=True, **keywords):
-        flash = tls_peers.flash_image(tmp_path, items_of(pki) if items is None else items)
-        started = module("--flash", flash, *options, **keywords)
-        port = started.started()
-        port.command("AT+SYSLOG=1")
-        if clock:
-            port.command(f"AT+SYSTIMESTAMP={clock}")
-        if join:
-            port.join()
-        return port
-    return start
-
-
-@pytest.fixture
-def peer():
-    peers = []
-
-    def start(kind, *arguments):
-        peers.append(kind(*arguments))
-        return peers[-1]
-    yield start
-    for each in peers:
-        each.stop()
-
-
-def certificate(pki, name):
-    return "-cert", pki.path(name, "crt"), "-key", pki.path(name, "key")
-
-
-def connect(port, to, host=HOST_ALIAS, answer=b"CONNECT\r\n" + OK):
-    port.command(f'AT+CIPSTART="SSL","{host}",{to}', answer)
-
-
-def refused(code):
-    return f"ERR CODE:0x010a00{code:02x}\r\n".encode() + ERROR
-
-
-def exchange(port, openssl, link=None):
-    number = "" if link is None else f"{link},"
-    port.send_data(b"ping from the module\n", link)
-    openssl.expect(rb"ping from the module\n")
-    openssl.send(b"hello from openssl\n")
-    port.exactly(f"\r\n+IPD,{number}19:".encode() + b"hello from openssl\n")
-
+from tls_fixtures import NOW, certificate, connect, exchange, items_of, refused
 
 # --- versions, kinds of keys ----------------------------------------------------------------------
 
@@ -160,6 +83,19 @@ def test_credentials_that_cannot_be_read(tls, pki, tmp_path):
         connect(port, 1, answer=refused(code))
 
 
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_a_server_that_refuses_our_certificate(tls, peer, pki, version):
+    port = tls()
+    openssl = peer(tls_peers.server, *certificate(pki, "server"), "-CAfile", pki.path("other-ca", "crt"), "-Verify", "1",
+                   "-verify_return_error", version)
+    port.command("AT+CIPSSLCCONF=1,0,0")
+    if version == "-tls1_2":
+        connect(port, openssl.port, answer=refused(0x23))
+    else:  # it is told when our side is done
+        port.send(f'AT+CIPSTART="SSL","{HOST_ALIAS}",{openssl.port}')
+        assert port.until(b"CLOSED\r\n").startswith(b"CONNECT\r\n")
+
+
 # --- bad servers ----------------------------------------------------------------------------------
 
 WEAK = ("-cipher", "DEFAULT@SECLEVEL=0")
@@ -229,51 +165,37 @@ def test_a_downgrade_is_noticed(tls, pki):
     """A server that can do 1.3 but says 1.2 marks its random; somebody in between removed 1.3 from the hello."""
     port = tls()
     openssl = tls_peers.server(*certificate(pki, "server"))
-    middle = Middle(openssl.port)
+    cut = []
+
+    def change(data, to_server):
+        changed = data
+        if to_server and not cut:
+            changed = re.sub(rb"\x00\x2b(\x00..\x03\x04)", lambda found: b"\xfa\xfa" + found[1], data, flags=re.S)
+            cut.append(changed != data)
+        return changed
+    middle = tls_peers.Middle(openssl.port, change)
     try:
         port.send(f'AT+CIPSTART="SSL","{HOST_ALIAS}",{middle.port}')
         answer = port.until(ERROR)
         assert re.fullmatch(rb"ERR CODE:0x010a00(25|26|28|27|20)\r\n\r\nERROR\r\n", answer), answer
-        assert middle.cut
+        assert cut == [True]
     finally:
         middle.stop()
         openssl.stop()
-
-
-class Middle:
-    """Forwards one connection and renames the extension supported_versions in the first hello."""
-
-    def __init__(self, to):
-        import threading
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port, self.to, self.cut = self.listener.getsockname()[1], to, False
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-
-    def run(self):
-        import select
-        near, _ = self.listener.accept()
-        with near, socket.create_connection(("127.0.0.1", self.to)) as far:
-            first = True
-            while True:
-                ready, _, _ = select.select([near, far], [], [], 20)
-                for source in ready:
-                    data = source.recv(65536)
-                    if not data:
-                        return
-                    if source is near and first:
-                        changed = re.sub(rb"\x00\x2b(\x00..\x03\x04)", lambda found: b"\xfa\xfa" + found[1], data, flags=re.S)
-                        self.cut, first, data = changed != data, False, changed
-                    (far if source is near else near).sendall(data)
-
-    def stop(self):
-        self.listener.close()
 
 
 def test_no_common_cipher(tls, peer, pki):
     port = tls()
     openssl = peer(tls_peers.server, *certificate(pki, "server"), "-tls1_2", "-cipher", "ECDHE-ECDSA-ARIA256-GCM-SHA384")
     connect(port, openssl.port, answer=refused(0x21))
+
+
+def test_nobody_there(tls, listener):
+    port = tls()
+    gone = listener()
+    to = gone.getsockname()[1]
+    gone.close()
+    connect(port, to, answer=refused(0x00))
 
 
 def test_not_tls_at_all(tls, listener):
@@ -362,11 +284,12 @@ def test_a_key_is_not_replaced_by_a_certificate(tls, peer, pki):
 
 # --- resumption -----------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("kind", [("-tls1_2",), ("-tls1_2", "-no_ticket"), ("-tls1_3",), ("-tls1_3", "-no_ticket")])
 @pytest.mark.parametrize("auth", [0, 2])
-def test_resumption(tls, peer, pki, version, auth):
+def test_resumption(tls, peer, pki, kind, auth):
+    """By ticket and, where the server keeps the session, by number."""
     port = tls()
-    openssl = peer(tls_peers.server, *certificate(pki, "server"), version)
+    openssl = peer(tls_peers.server, *certificate(pki, "server"), *kind)
     port.command(f"AT+CIPSSLCCONF={auth},0,0")
     connect(port, openssl.port)
     exchange(port, openssl)
@@ -381,6 +304,25 @@ def test_resumption(tls, peer, pki, version, auth):
     connect(port, openssl.port)
     exchange(port, openssl)
     assert b"Reused" not in openssl.text
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_a_server_that_forgot_its_sessions(tls, peer, pki, version):
+    """It is offered one that it does not know, and a whole handshake follows."""
+    port = tls()
+    port.command("AT+CIPSSLCCONF=2,0,0")
+    first = peer(tls_peers.server, *certificate(pki, "server"), version)
+    connect(port, first.port)
+    exchange(port, first)
+    port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
+    first.process.kill()
+    first.process.wait()
+    again = peer(lambda *more: tls_peers.OpenSsl("s_server", "-accept", f"127.0.0.1:{first.port}", *more),
+                 *certificate(pki, "server"), version)
+    again.expect(rb"ACCEPT")
+    connect(port, first.port)
+    exchange(port, again)
+    assert b"Reused" not in again.text
 
 
 # --- sizes, passive receiving, passthrough ---------------------------------------------------------
@@ -471,11 +413,12 @@ def test_out_of_memory_is_an_error(tls, peer, pki):
         with_heap = Module("--heap", str(heap), wire_log=False)
         try:
             port = with_heap.started()
+            port.command("AT+SYSLOG=1")
             port.join()
             port.send(f'AT+CIPSTART="SSL","{HOST_ALIAS}",{openssl.port}')
             answer = port.until(re.compile(rb"\r\n(OK|ERROR)\r\n"))
             seen.add(answer)
-            assert answer in (ERROR, b"CONNECT\r\n" + OK), answer
+            assert answer in (refused(0x2A), b"CONNECT\r\n" + OK), answer
             port.command("AT")
         except (AssertionError, Unexpected):
             if "not enough memory" not in with_heap.log() and b"ready" not in with_heap.wire().encode():
@@ -484,82 +427,7 @@ def test_out_of_memory_is_an_error(tls, peer, pki):
         finally:
             with_heap.stop()
             with_heap.forget()
-    assert seen == {ERROR, b"CONNECT\r\n" + OK}
-
-
-# --- the server -----------------------------------------------------------------------------------
-
-@pytest.fixture
-def serving(module, pki, tmp_path):
-    """A module with an SSL server on port 8070; gives its AT port and the port on this computer."""
-    def start(ca=0, clock=NOW, items=None):
-        flash = tls_peers.flash_image(tmp_path, items_of(pki) if items is None else items)
-        running = module("--flash", flash, "--forward", "0:8070")
-        port = running.started()
-        port.command("AT+SYSLOG=1")
-        if clock:
-            port.command(f"AT+SYSTIMESTAMP={clock}")
-        before = running.control.last_event()
-        port.join()
-        port.command("AT+CIPMUX=1")
-        port.command(f'AT+CIPSERVER=1,8070,"SSL",{ca}')
-        port.module = running
-        return port, running.control.wait("forward", since=before)["port"]
-    return start
-
-
-@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
-def test_server(serving, peer, pki, version):
-    port, at = serving()
-    assert port.ask("AT+CIPSERVER?") == '+CIPSERVER:1,8070,"SSL",0\r\n'
-    openssl = peer(tls_peers.client, at, version, "-CAfile", pki.path("ca", "crt"), "-verify_return_error",
-                   "-verify_hostname", "module.test")
-    port.exactly(b"0,CONNECT\r\n")
-    exchange(port, openssl, 0)
-    second = peer(tls_peers.client, at, version)
-    port.exactly(b"1,CONNECT\r\n")
-    exchange(port, second, 1)
-    second.send(b"Q\n")
-    port.exactly(b"1,CLOSED\r\n")
-    port.command("AT+CIPCLOSE=0", b"0,CLOSED\r\n" + OK)
-    openssl.expect(rb"closed|DONE|read:errno=0")
-
-
-@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
-def test_server_with_ca(serving, peer, pki, version):
-    port, at = serving(ca=1)
-    openssl = peer(tls_peers.client, at, version, *certificate(pki, "client"))
-    port.exactly(b"0,CONNECT\r\n")
-    exchange(port, openssl, 0)
-    for who in ((), certificate(pki, "client-unknown"), certificate(pki, "expired")):
-        refused_client = peer(tls_peers.client, at, version, *who)
-        refused_client.expect(rb"alert|bad record mac")  # of 1.3 the library encrypts it with the next key
-    exchange(port, openssl, 0)  # nobody else has been told of, and the first is still there
-
-
-def test_server_without_certificate(module, tmp_path):
-    port = module().joined()
-    port.command("AT+CIPMUX=1")
-    port.command('AT+CIPSERVER=1,8070,"SSL"', b"NO CERT FOUND\r\n" + ERROR)
-
-
-def test_strangers_at_the_server(serving, peer):
-    """Bytes that are no TLS, and a client that says nothing, leave no link behind."""
-    port, at = serving()
-    with socket.create_connection(("127.0.0.1", at)) as client:
-        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        client.settimeout(20)
-        while client.recv(1000):
-            pass
-    with socket.create_connection(("127.0.0.1", at)) as client:
-        client.settimeout(20)
-        start = time.monotonic()
-        while client.recv(1000):
-            pass
-        assert 9 < time.monotonic() - start < 15
-    openssl = peer(tls_peers.client, at)
-    port.exactly(b"0,CONNECT\r\n")
-    exchange(port, openssl, 0)
+    assert seen == {refused(0x2A), b"CONNECT\r\n" + OK}
 
 
 # --- the guide's examples by number ---------------------------------------------------------------
