@@ -1,12 +1,15 @@
 /* Frames in batches.
  *
- * send only appends to a queue; a prepare hook of the loop hands the queue to the kernel with one
- * sendmmsg per 32 frames, so a turn of the loop that made twenty segments costs one system call. What the
- * kernel does not take stays, POLLOUT is asked for, and nothing is lost: a lost frame would cost lwIP
- * and libslirp a 500 ms timer. Only a queue of several megabytes refuses, and counts.
+ * send only appends to a queue; a prepare hook of the loop hands the queue to the kernel, many frames in
+ * one message, so a turn of the loop that made twenty segments costs one system call, one copy and one
+ * buffer of the kernel. What the kernel does not take stays, POLLOUT is asked for, and nothing is lost: a
+ * lost frame would cost lwIP and libslirp a 500 ms timer. Only a queue of several megabytes refuses, and
+ * counts.
  *
- * The queue is a plain buffer of records (two bytes of length, then the frame) from head to tail. It
- * starts over at 0 whenever it runs empty, which is nearly always.
+ * A message is a sequence of records: two bytes of length in the machine's order, the frame, and what is
+ * missing to a multiple of four, so that the IP header of every frame is aligned. The queue is a plain
+ * buffer of the same records from head to tail, and a message is a piece of it. It starts over at 0
+ * whenever it runs empty, which is nearly always.
  *
  * Receiving takes one batch per turn, so that the loop's prepare hooks (and with them the
  * acknowledgements) run in between and neither side can starve the other.
@@ -20,21 +23,29 @@
 #include <unistd.h>
 
 enum {
-    BATCH = 32,
+    HEAD = 2,                /* bytes of a record before its frame */
+    MESSAGE_MAX = 32 * 1024, /* bytes: 21 full frames */
+    BATCH = 4,               /* messages taken in a turn */
     OUT_START = 64 * 1024,
     SOCKET_BUFFER = 2 * 1024 * 1024, /* asked for; the kernel's limit may be lower */
 };
 
 int lx_frames_pair(int fds[2])
 {
-    const int size = SOCKET_BUFFER;
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds);
+}
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
-        return -1;
-    for (int i = 0; i < 2; i++) /* best effort: the queue carries what does not fit */
-        if (setsockopt(fds[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
-            setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    return 0;
+static size_t record_size(size_t frame_len)
+{
+    return (HEAD + frame_len + 3) & ~(size_t)3;
+}
+
+static size_t frame_len(const uint8_t *record)
+{
+    uint16_t len;
+
+    memcpy(&len, record, sizeof len);
+    return len;
 }
 
 /* ---- receiving ---- */
@@ -43,11 +54,32 @@ static int receive_batch(lx_frames *f, struct mmsghdr *heads, struct iovec *plac
 {
     memset(heads, 0, BATCH * sizeof *heads);
     for (size_t i = 0; i < BATCH; i++) {
-        places[i] = (struct iovec){ f->in + i * AT_RADIO_FRAME_MAX, AT_RADIO_FRAME_MAX };
+        places[i] = (struct iovec){ f->in + i * MESSAGE_MAX, MESSAGE_MAX };
         heads[i].msg_hdr.msg_iov = &places[i];
         heads[i].msg_hdr.msg_iovlen = 1;
     }
     return recvmmsg(f->source.fd, heads, BATCH, MSG_DONTWAIT, NULL);
+}
+
+/* Hands over the frames of a message; false: a frame closed the link. */
+static bool deliver_message(lx_frames *f, uint8_t *message, size_t len)
+{
+    uint32_t opened = f->opened;
+
+    for (size_t at = 0; at < len;) {
+        size_t frame = len - at > HEAD ? frame_len(message + at) : 0;
+
+        if (frame == 0 || frame > AT_RADIO_FRAME_MAX || record_size(frame) > len - at) {
+            f->invalid++; /* and nothing behind it can be found */
+            return true;
+        }
+        f->received++;
+        f->on_frame(f->owner, message + at + HEAD, frame);
+        if (f->opened != opened)
+            return false;
+        at += record_size(frame);
+    }
+    return true;
 }
 
 /* Returns false when the other end is gone. */
@@ -56,20 +88,15 @@ static bool deliver_batch(lx_frames *f)
     struct mmsghdr heads[BATCH];
     struct iovec places[BATCH];
     int count = receive_batch(f, heads, places);
-    uint32_t opened = f->opened;
 
     if (count < 0)
         return errno == EAGAIN || errno == EINTR;
     for (int i = 0; i < count; i++) {
         if (heads[i].msg_len == 0)
             return false;
-        if ((heads[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
+        if ((heads[i].msg_hdr.msg_flags & MSG_TRUNC) != 0)
             f->invalid++;
-            continue;
-        }
-        f->received++;
-        f->on_frame(f->owner, places[i].iov_base, heads[i].msg_len);
-        if (f->opened != opened)
+        else if (!deliver_message(f, places[i].iov_base, heads[i].msg_len))
             return true;
     }
     return true;
@@ -108,41 +135,28 @@ static void set_watch(lx_frames *f, bool writable)
     lx_source_set_events(f->poller, &f->source, writable ? POLLIN | POLLOUT : POLLIN);
 }
 
-static size_t record_len(const lx_frames *f, size_t at)
+/* Returns how many bytes of the queue the kernel took, 0: none now; -1: nobody is there. */
+static ssize_t send_message(lx_frames *f)
 {
-    uint16_t len;
+    size_t len = 0, count = 0, next;
+    ssize_t sent;
 
-    memcpy(&len, f->out + at, sizeof len);
-    return len;
-}
-
-/* Returns how many of the first records the kernel took, 0: none now; -1: nobody is there. */
-static int send_batch(lx_frames *f)
-{
-    struct mmsghdr heads[BATCH];
-    struct iovec places[BATCH];
-    unsigned count = 0;
-    int sent;
-
-    memset(heads, 0, sizeof heads);
-    for (size_t at = f->head; at < f->tail && count < BATCH; count++) {
-        size_t len = record_len(f, at);
-
-        places[count] = (struct iovec){ f->out + at + sizeof(uint16_t), len };
-        heads[count].msg_hdr.msg_iov = &places[count];
-        heads[count].msg_hdr.msg_iovlen = 1;
-        at += sizeof(uint16_t) + len;
+    for (; f->head + len < f->tail; len += next, count++) {
+        next = record_size(frame_len(f->out + f->head + len));
+        if (len + next > MESSAGE_MAX)
+            break;
     }
-    sent = sendmmsg(f->source.fd, heads, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+    sent = send(f->source.fd, f->out + f->head, len, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0)
         return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -1;
+    f->sent += count;
     return sent;
 }
 
 void lx_frames_flush(lx_frames *f)
 {
     while (f->head < f->tail) {
-        int sent = f->source.added ? send_batch(f) : -1;
+        ssize_t sent = f->source.added ? send_message(f) : -1;
 
         if (sent == 0) {
             set_watch(f, true);
@@ -152,9 +166,7 @@ void lx_frames_flush(lx_frames *f)
             f->head = f->tail;
             break;
         }
-        for (int i = 0; i < sent; i++)
-            f->head += sizeof(uint16_t) + record_len(f, f->head);
-        f->sent += (uint64_t)sent;
+        f->head += (size_t)sent;
     }
     f->head = f->tail = 0;
     if (f->source.added)
@@ -200,6 +212,7 @@ at_err lx_frames_send(lx_frames *f, const at_radio_piece *pieces, size_t count)
 {
     size_t len = 0;
     uint16_t head;
+    uint8_t *at;
 
     for (size_t i = 0; i < count; i++) {
         if (pieces[i].len > AT_RADIO_FRAME_MAX - len)
@@ -210,18 +223,21 @@ at_err lx_frames_send(lx_frames *f, const at_radio_piece *pieces, size_t count)
         return AT_ERR_INVALID;
     if (!f->source.added)
         return AT_ERR_CLOSED;
-    if (!make_room(f, sizeof head + len)) {
+    if (!make_room(f, record_size(len))) {
         f->refused++;
         return AT_ERR_AGAIN;
     }
+    at = f->out + f->tail;
     head = (uint16_t)len;
-    memcpy(f->out + f->tail, &head, sizeof head);
-    f->tail += sizeof head;
+    memcpy(at, &head, HEAD);
+    at += HEAD;
     for (size_t i = 0; i < count; i++) {
         if (pieces[i].len > 0)
-            memcpy(f->out + f->tail, pieces[i].data, pieces[i].len);
-        f->tail += pieces[i].len;
+            memcpy(at, pieces[i].data, pieces[i].len);
+        at += pieces[i].len;
     }
+    memset(at, 0, record_size(len) - HEAD - len);
+    f->tail += record_size(len);
     return AT_OK;
 }
 
@@ -236,7 +252,7 @@ at_err lx_frames_init(lx_frames *f, at_loop *loop, lx_poller *poller,
                       void (*on_frame)(void *owner, uint8_t *frame, size_t len), void *owner)
 {
     *f = (lx_frames){ .loop = loop, .poller = poller, .on_frame = on_frame, .owner = owner };
-    f->in = malloc(BATCH * AT_RADIO_FRAME_MAX);
+    f->in = malloc((size_t)BATCH * MESSAGE_MAX);
     f->out = malloc(OUT_START);
     if (f->in == NULL || f->out == NULL) {
         free(f->in);
@@ -250,6 +266,15 @@ at_err lx_frames_init(lx_frames *f, at_loop *loop, lx_poller *poller,
     return AT_OK;
 }
 
+/* Best effort: the queue carries what does not fit. */
+static void widen(int fd)
+{
+    const int size = SOCKET_BUFFER;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+}
+
 at_err lx_frames_open(lx_frames *f, int fd)
 {
     lx_frames_close(f);
@@ -258,6 +283,7 @@ at_err lx_frames_open(lx_frames *f, int fd)
         f->source.fd = -1;
         return AT_ERR_NOMEM;
     }
+    widen(fd);
     return AT_OK;
 }
 

@@ -1,5 +1,5 @@
-/* A link that carries Ethernet frames between two processes: one frame per message of a SEQPACKET
- * pair. Lossless: what the socket does not take now waits in a queue. */
+/* A link that carries Ethernet frames between two processes: as many frames as there are in a message of
+ * a SEQPACKET pair. Lossless: what the socket does not take now waits in a queue. */
 #ifndef PORTS_LINUX_FRAMES_H
 #define PORTS_LINUX_FRAMES_H
 
@@ -31,10 +31,10 @@ typedef struct lx_frames {
     uint32_t opened; /* times: tells a delivery that its link is gone */
     uint64_t sent, received;
     uint64_t refused; /* frames that found the queue full */
-    uint64_t invalid; /* too long */
+    uint64_t invalid; /* messages that were none, or only in part */
 } lx_frames;
 
-/* Makes a connected pair with large buffers; 0, or -1 with errno. Both ends close on exec. */
+/* Makes a connected pair; 0, or -1 with errno. Both ends close on exec. */
 int lx_frames_pair(int fds[2]);
 
 /* AT_ERR_NOMEM. */

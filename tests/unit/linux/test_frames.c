@@ -165,11 +165,47 @@ static void impossible_frames_are_refused(void **state)
     assert_int_equal(lx_frames_send(&f->a, &piece, 0), AT_ERR_INVALID);
     piece.len = SIZE_MAX;
     assert_int_equal(lx_frames_send(&f->a, &piece, 1), AT_ERR_INVALID);
-    /* One that came from elsewhere is dropped and counted; the next is well. */
-    assert_int_equal(send(f->a.source.fd, block, sizeof block, 0), (ssize_t)sizeof block);
-    assert_int_equal(send_number(f, 0), AT_OK);
-    receive(f, 1);
-    assert_int_equal(f->b.invalid, 1);
+}
+
+static void put_record(uint8_t *at, uint16_t len, uint32_t number)
+{
+    memset(at, (uint8_t)number, 4u + len);
+    memcpy(at, &len, sizeof len);
+    memcpy(at + sizeof len, &number, sizeof number);
+}
+
+/* From a program that is none of ours: what is no record ends its message, is counted, and the next message
+ * is well. */
+static void broken_messages_are_dropped(void **state)
+{
+    static const struct {
+        uint16_t len; /* what the second record says */
+        size_t cut;   /* of its bytes */
+    } broken[] = {
+        { 0, 0 },                      /* empty */
+        { AT_RADIO_FRAME_MAX + 1, 0 }, /* too long */
+        { 62, 1 },                     /* its filling is missing */
+        { 62, 40 },                    /* goes on behind the end */
+        { 62, 62 },                    /* only a length */
+        { 62, 63 },                    /* half of one */
+    };
+    static uint8_t message[64 + 4 + AT_RADIO_FRAME_MAX + 8];
+    fixture *f = *state;
+    uint32_t number = 0;
+
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        size_t second = (broken[i].len + 5u) & ~(size_t)3, len = 64 + second - broken[i].cut;
+
+        while (length_of(number) != 62) /* the first record is whole: 64 bytes */
+            assert_int_equal(send_number(f, number++), AT_OK);
+        receive(f, number);
+        put_record(message, 62, number);
+        put_record(message + 64, broken[i].len, 0);
+        assert_int_equal(send(f->a.source.fd, message, len, 0), (ssize_t)len);
+        assert_int_equal(send_number(f, number + 1), AT_OK);
+        receive(f, number += 2);
+        assert_int_equal(f->b.invalid, i + 1);
+    }
 }
 
 static void closing_inside_a_delivery(void **state)
@@ -206,6 +242,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(back_pressure_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_queue_refuses_and_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(impossible_frames_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(broken_messages_are_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(closing_inside_a_delivery, setup, teardown),
         cmocka_unit_test_setup_teardown(last_words_are_read, setup, teardown),
     };
