@@ -455,7 +455,9 @@ void at_session_force_restart(at_session *s)
 
 static void prepare(void *arg)
 {
-    at_writer_flush(arg);
+    at_session *s = arg;
+    at_resume_early(s);
+    at_writer_flush(s);
 }
 
 /* --- life --- */

@@ -117,6 +117,7 @@ void at_write_wire(at_call *call, at_wire_id id);
 
 /* wait.c */
 bool at_wait_init(at_session *s);
+void at_resume_early(at_session *s); /* passthrough: what at_wake asked for, before a wait */
 void at_fiber_start_job(at_session *s);
 void at_fiber_continue(at_session *s); /* from the loop: what the handler waits for may have come */
 typedef bool (*at_ready)(at_session *s, void *arg);

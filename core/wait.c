@@ -39,6 +39,16 @@ static void resume(void *arg)
     at_session_pump(s);
 }
 
+/* In passthrough, where no message has to come before another: what a peer sent goes to the host in the turn
+ * in which it came, and its acknowledgement, which opens the window again, leaves once. */
+void at_resume_early(at_session *s)
+{
+    if (!s->resume.queued || s->mode != AT_MODE_PASSTHROUGH)
+        return;
+    at_loop_unpost(s->loop, &s->resume);
+    resume(s);
+}
+
 static void time_passed(void *arg)
 {
     at_wake(arg);
