@@ -13,7 +13,7 @@
 #include "wifi/softap.h"
 #include "wifi/station.h"
 
-struct at_flash_family;  /* commands/flash_priv.h: mfg_nvs, mounted files */
+struct at_flash_family;  /* commands/flash_priv.h: slots, mounted files */
 struct at_wifi_family;   /* commands/wifi_priv.h: scan options, join in progress, notices */
 struct at_system_family; /* commands/system_priv.h: sleep, pins */
 struct at_user_family;   /* commands/user_priv.h: RAM, waking the host */
@@ -49,7 +49,8 @@ typedef struct at_app {
     struct at_tcpip_family *tcpip;
     struct at_time_family *time;
     struct at_ssl_family *ssl; /* commands/ssl.h: TLS settings of links */
-    at_pki pki;                /* certificates and keys */
+    at_mfg *mfg;               /* what the maker stored */
+    at_pki pki;                /* certificates and keys of it */
     struct at_system_family *system;
     struct at_user_family *user;
 } at_app;

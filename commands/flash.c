@@ -40,7 +40,7 @@ enum { MFG_ERASE, MFG_READ, MFG_WRITE }; /* of AT+SYSMFG */
 void at_flash_forget(at_app *app, const at_partition *partition)
 {
     if (strcmp(partition->label, "mfg_nvs") == 0) {
-        at_mfg_forget(app->flash_family->mfg);
+        at_mfg_forget(app->mfg);
     }
     if (partition->type == AT_PARTITION_DATA && partition->subtype == AT_DATA_FAT) {
         at_fat_unmount(app->flash_family->fat);
@@ -235,7 +235,7 @@ static unsigned number_of(at_nvs_type type)
 
 static at_result open_mfg(at_call *call, at_nvs **nvs)
 {
-    at_err err = at_mfg_nvs(at_app_of(call)->flash_family->mfg, nvs);
+    at_err err = at_mfg_nvs(at_app_of(call)->mfg, nvs);
     if (err == AT_ERR_CORRUPT) {
         return at_fail_err(call, err,
                            "mfg_nvs holds no values: AT+SYSFLASH=0,\"mfg_nvs\" erases it");
@@ -292,7 +292,7 @@ static at_err read_value(const at_flash_reader *reader, uint32_t offset, void *b
                          size_t *len)
 {
     at_nvs *nvs;
-    at_err err = at_mfg_nvs(reader->app->flash_family->mfg, &nvs);
+    at_err err = at_mfg_nvs(reader->app->mfg, &nvs);
     return err == AT_OK ? at_nvs_read(nvs, reader->space, reader->key, (at_nvs_type)reader->type,
                                       offset, buf, room, len)
                         : err;
@@ -461,8 +461,7 @@ at_err at_flash_family_create(at_app *app)
         return AT_ERR_NOMEM;
     }
     start_slots(app);
-    app->flash_family->mfg = at_mfg_create(app->heap, app->log, app->flash, app->partitions);
-    return app->flash_family->mfg != NULL ? AT_OK : AT_ERR_NOMEM;
+    return AT_OK;
 }
 
 /* arguments */

@@ -4,12 +4,10 @@
 
 #include "commands/app.h"
 #include "storage/fat.h"
-#include "storage/mfg.h"
 #include "storage/ota.h"
 #include "storage/partition.h"
 
 struct at_flash_family {
-    at_mfg *mfg;
     at_ota ota;
     at_fat *fat; /* mounted by AT+FS, AT+FSMOUNT; NULL: not */
 };

@@ -118,19 +118,6 @@ static at_err open_nvs(at_module *m)
                        AT_NVS_READ_WRITE);
 }
 
-/* Certificates and keys are looked up when they are needed. */
-static void find_pki(at_module *m)
-{
-    const at_partition *mfg =
-        m->partitions != NULL ? at_partitions_find(m->partitions, "mfg_nvs") : NULL;
-    m->app.pki = (at_pki){ .heap = &m->heap, .log = &m->log };
-    if (mfg == NULL)
-        return;
-    m->app.pki.chip = m->config.flash;
-    m->app.pki.offset = mfg->offset;
-    m->app.pki.size = mfg->size;
-}
-
 static void open_storage(at_module *m)
 {
     at_err err = open_nvs(m);
@@ -139,9 +126,12 @@ static void open_storage(at_module *m)
                "no settings partition (%s): nothing survives a restart", at_err_text(err));
     m->app.flash = m->partitions != NULL ? m->config.flash : NULL;
     m->app.partitions = m->partitions;
-    find_pki(m);
-    at_factory_read(&m->factory, &m->heap, &m->log, m->app.flash, m->partitions);
     m->app.settings = at_settings_open(&m->heap, &m->log, m->nvs);
+    m->app.mfg = at_mfg_create(&m->heap, &m->log, m->app.flash, m->partitions);
+    if (m->app.mfg == NULL)
+        return;
+    m->app.pki = (at_pki){ .heap = &m->heap, .mfg = m->app.mfg };
+    at_factory_read(&m->factory, m->app.mfg, &m->log);
 }
 
 /* What the maker said stands below what commands saved. */
@@ -315,7 +305,7 @@ at_module *at_module_boot(const at_module_config *config)
     make_current(m);
     prepare_app(m);
     open_storage(m);
-    if (m->app.settings == NULL)
+    if (m->app.settings == NULL || m->app.mfg == NULL)
         return failed(m, "settings");
     apply_factory(m);
     set_uart(m);

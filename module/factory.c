@@ -1,8 +1,8 @@
 /* See factory.h. The parameters are defaults: what a command saved stands above them. Pins and the
  * number of the UART mean nothing to a byte port and are not read.
  *
- * The partition is open only while it is read: at run time its bytes belong to AT+SYSMFG and
- * AT+SYSFLASH, and what they change counts from the next boot on, as on the part.
+ * They are read once: what AT+SYSMFG and AT+SYSFLASH change counts from the next boot on, as on the
+ * part.
  */
 #include "module/factory.h"
 
@@ -52,13 +52,12 @@ static void read_country(const reader *r, at_factory *f)
                c->count, c->first);
 }
 
-void at_factory_read(at_factory *factory, at_heap *heap, const at_log *log,
-                     const at_flashchip *chip, const at_partitions *partitions)
+void at_factory_read(at_factory *factory, at_mfg *mfg, const at_log *log)
 {
     at_nvs *nvs;
-    reader r = { at_mfg_create(heap, log, chip, partitions), log };
+    reader r = { mfg, log };
     memset(factory, 0, sizeof *factory);
-    at_err err = r.mfg != NULL ? at_mfg_nvs(r.mfg, &nvs) : AT_ERR_NOMEM;
+    at_err err = at_mfg_nvs(mfg, &nvs);
     if (err == AT_OK) {
         text(&r, "module_name", factory->module_name, sizeof factory->module_name);
         factory->baud = (uint32_t)number(&r, "uart_baudrate", 80, 5000000, 0);
@@ -67,5 +66,5 @@ void at_factory_read(at_factory *factory, at_heap *heap, const at_log *log,
     } else if (err != AT_ERR_NOT_FOUND) {
         at_log(log, AT_LOG_WARN, "boot", "no factory parameters: %s", at_err_text(err));
     }
-    at_mfg_destroy(r.mfg);
+    at_mfg_forget(mfg); /* its memory is for others until somebody asks again */
 }

@@ -17,7 +17,6 @@ typedef struct at_factory {
 
 /* Reads what is there. A value that cannot be is logged and counts as not given; so does everything
  * when the partition cannot be opened. */
-void at_factory_read(at_factory *factory, at_heap *heap, const at_log *log,
-                     const at_flashchip *chip, const at_partitions *partitions);
+void at_factory_read(at_factory *factory, at_mfg *mfg, const at_log *log);
 
 #endif

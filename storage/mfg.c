@@ -6,9 +6,6 @@
  */
 #include "storage/mfg.h"
 
-#include <stdio.h>
-#include <string.h>
-
 struct at_mfg {
     at_heap *heap;
     const at_log *log;
@@ -59,39 +56,6 @@ void at_mfg_forget(at_mfg *mfg)
 {
     at_nvs_close(mfg->nvs);
     mfg->nvs = NULL;
-}
-
-static at_err find(at_nvs *nvs, const char *kind, unsigned set, at_nvs_info *info)
-{
-    char key[AT_NVS_NAME_MAX + 1];
-    at_err err = AT_ERR_NOT_FOUND;
-    if (snprintf(key, sizeof key, "%s.%u", kind, set) < (int)sizeof key) {
-        err = at_nvs_stat(nvs, kind, key, info);
-    }
-    return err == AT_ERR_NOT_FOUND && set == 0 ? at_nvs_stat(nvs, kind, kind, info) : err;
-}
-
-at_err at_mfg_pki(at_mfg *mfg, const char *kind, unsigned set, uint8_t **data, size_t *len)
-{
-    at_nvs *nvs;
-    at_nvs_info info;
-    at_err err = at_mfg_nvs(mfg, &nvs);
-    err = err == AT_OK ? find(nvs, kind, set, &info) : err;
-    if (err != AT_OK) {
-        return err;
-    }
-    uint8_t *bytes = at_alloc(mfg->heap, info.len + 1);
-    if (bytes == NULL) {
-        return AT_ERR_NOMEM;
-    }
-    err = at_nvs_get_data(nvs, kind, info.key, info.type, bytes, info.len, len);
-    if (err != AT_OK) {
-        at_free(mfg->heap, bytes);
-        return err;
-    }
-    bytes[*len] = 0;
-    *data = bytes;
-    return AT_OK;
 }
 
 at_err at_mfg_int(at_mfg *mfg, const char *key, int64_t *value)

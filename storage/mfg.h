@@ -20,11 +20,6 @@ at_err at_mfg_nvs(at_mfg *mfg, at_nvs **nvs);
 /* The partition's bytes are about to change otherwise; what was read is forgotten. */
 void at_mfg_forget(at_mfg *mfg);
 
-/* A certificate or key: kind "client_cert", "server_key", "mqtt_ca" ...; set 0 or 1 for the kinds that
- * have two. Found under kind.set, and set 0 under kind alone, as the vendor's tool names them. On
- * success *data (len bytes and a NUL behind them, as PEM parsers want) is to be freed with at_free on
- * the heap of at_mfg_create. AT_ERR_NOT_FOUND, AT_ERR_NOMEM, and those of at_mfg_nvs. */
-at_err at_mfg_pki(at_mfg *mfg, const char *kind, unsigned set, uint8_t **data, size_t *len);
 /* A factory parameter ("max_tx_power", "uart_baudrate" ...). AT_ERR_NOT_FOUND, and as above. */
 at_err at_mfg_int(at_mfg *mfg, const char *key, int64_t *value);
 /* AT_ERR_AGAIN: room is too small. */

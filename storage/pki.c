@@ -4,9 +4,6 @@
  * with a number ("client_cert.0") when the vendor's build had several files, and the name alone when
  * it had one (findings on mfg_nvs). Number 0 is looked for in both forms. Values are blobs with the
  * file's bytes; AT+SYSMFG can also make a text of them, which is taken without its NUL.
- *
- * The partition is opened read-only for each load and closed again: a load happens once per
- * connection, and nobody has to be told when AT+SYSMFG has changed a value.
  */
 #include "storage/pki.h"
 
@@ -14,7 +11,6 @@
 
 #include "core/bytes.h"
 #include "crypto/hmac.h"
-#include "storage/nvs.h"
 
 static const char *const spaces[AT_PKI_ROLES][AT_PKI_KINDS] = {
     [AT_PKI_CLIENT] = { "client_cert", "client_key", "client_ca" },
@@ -73,16 +69,11 @@ at_err at_pki_load(const at_pki *pki, at_pki_role role, at_pki_kind kind, unsign
     at_err err;
 
     *item = (at_pki_item){ .data = NULL };
-    if (pki->chip == NULL)
-        return AT_ERR_NOT_FOUND;
-    err =
-        at_nvs_open(&nvs, pki->heap, pki->log, pki->chip, pki->offset, pki->size, AT_NVS_READ_ONLY);
-    if (err != AT_OK)
-        return err;
-    err = find_item(nvs, space, index, &info);
+    err = at_mfg_nvs(pki->mfg, &nvs);
+    if (err == AT_OK)
+        err = find_item(nvs, space, index, &info);
     if (err == AT_OK)
         err = read_item(pki, nvs, space, &info, item);
-    at_nvs_close(nvs);
     return err;
 }
 

@@ -1,12 +1,10 @@
 /* Certificates and keys of the manufacturing partition mfg_nvs (guide 6.6, 6.8), which AT+SYSMFG changes
- * at run time: every load looks at the flash again. Nothing is ever written. */
+ * at run time: every load looks at the flash again. */
 #ifndef STORAGE_PKI_H
 #define STORAGE_PKI_H
 
-#include "core/error.h"
 #include "core/heap.h"
-#include "core/log.h"
-#include "iface/flashchip.h"
+#include "storage/mfg.h"
 
 #define AT_PKI_ITEM_MAX 16384u /* bytes of one item, PEM chains included */
 
@@ -23,9 +21,7 @@ typedef enum at_pki_kind { AT_PKI_CERT, AT_PKI_KEY, AT_PKI_CA, AT_PKI_KINDS } at
 
 typedef struct at_pki {
     at_heap *heap;
-    const at_log *log;
-    const at_flashchip *chip; /* NULL: there is nothing to find */
-    uint32_t offset, size;    /* of the partition */
+    at_mfg *mfg;
 } at_pki;
 
 typedef struct at_pki_item {
