@@ -57,10 +57,24 @@ void at_lwip_free(void *block);
 #define LWIP_DHCP_DOES_ACD_CHECK \
     0 /* it costs seven seconds; the part's delay is the air's matter */
 #define LWIP_DHCP_GET_NTP_SRV 0
-#define LWIP_DNS              1
-#define DNS_MAX_SERVERS       3 /* guide 3.3.37 */
-#define DNS_TABLE_SIZE        8 /* five links, PING, CIPDOMAIN and one spare */
-#define DNS_MAX_NAME_LENGTH   256
+/* In seconds, as the part counts: lwIP's own minutes let a lease of a minute or two run out before it
+ * is renewed. */
+#define DHCP_COARSE_TIMER_SECS 1
+#define DHCP_TIMEOUT_SIZE_T    u32_t
+#define DHCP_DEFINE_CUSTOM_TIMEOUTS
+#define DHCP_AT_LEAST_A_SECOND(result, seconds) ((result) = LWIP_MAX((seconds), 1u))
+#define DHCP_SET_TIMEOUT_FROM_OFFERED_T0_LEASE(result, dhcp) \
+    DHCP_AT_LEAST_A_SECOND(result, (dhcp)->offered_t0_lease)
+#define DHCP_SET_TIMEOUT_FROM_OFFERED_T1_RENEW(result, dhcp) \
+    DHCP_AT_LEAST_A_SECOND(result, (dhcp)->offered_t1_renew)
+#define DHCP_SET_TIMEOUT_FROM_OFFERED_T2_REBIND(result, dhcp) \
+    DHCP_AT_LEAST_A_SECOND(result, (dhcp)->offered_t2_rebind)
+#define DHCP_NEXT_TIMEOUT_THRESHOLD          60u
+#define DHCP_REQUEST_BACKOFF_SEQUENCE(tries) (u16_t)(((tries) < 6 ? 1 << (tries) : 60) * 1000)
+#define LWIP_DNS                             1
+#define DNS_MAX_SERVERS                      3 /* guide 3.3.37 */
+#define DNS_TABLE_SIZE                       8 /* five links, PING, CIPDOMAIN and one spare */
+#define DNS_MAX_NAME_LENGTH                  256
 
 /* --- TCP --- */
 #define TCP_MSS 1440 /* AT_TCP_MSS (hooks.c checks), signed for lwIP */
