@@ -4,7 +4,8 @@
  *                   |---> EAPOL -------> handshake.c  (four-way handshake)
  *                   `---> data --------> medium.c --> switch.c --> other members
  *     wire  --> input --------------------------------->  |------> gateway.c (ARP, DHCP, DNS, echo)
- *                                                         `------> uplink
+ *                                                         |------> uplink
+ *                                                         `------> bridge.c (an uplink that is a TAP)
  *
  * A port is a radio or a computer on an access point's wire. A radio is the member of at most one
  * access point. `ap` is what the access point knows, `heard` what the radio believes: they differ
@@ -144,6 +145,7 @@ void at_air_destroy(at_air *air)
         air_faults_stop(air);
     for (uint32_t i = 0; i < air->world.ap_count; i++) {
         air_handshake_stop(&air->aps[i]);
+        air_bridge_close(&air->aps[i]);
         at_free(air->config.heap, air->aps[i].leases);
     }
     at_free(air->config.heap, air);

@@ -34,6 +34,9 @@ typedef struct at_air_config {
 } at_air_config;
 
 at_air *at_air_create(const at_air_config *config); /* NULL: out of memory */
+/* Opens the TAP of each access point that has one; false: error names it and says what would be
+ * right. Before that such an access point has no uplink. */
+bool at_air_open_bridges(at_air *air, char *error, size_t room);
 void at_air_destroy(at_air *air);
 
 /* send: a frame for the port's owner; copies or drops. mac: the radio's factory address (its

@@ -72,6 +72,7 @@ struct air_ap {
     int8_t rssi;
     uint8_t gateway_mac[6];
     uint32_t netmask, network;
+    at_uplink *uplink; /* of a bridge; NULL: none, or one per member */
     at_air_port *members;
     uint32_t associated;
     uint16_t last_aid, ip_id;
@@ -249,13 +250,21 @@ const char *air_fault_state_name(air_fault_state state);
 
 /* ---- switch.c ---- */
 void air_switch_input(at_air_port *port, const uint8_t *frame, size_t len);
+void air_switch_flood(at_air_port *port, const uint8_t *frame, size_t len); /* the other members */
+/* False: no member has this address. */
+bool air_switch_to_member(at_air_port *port, const uint8_t *frame, size_t len);
 void air_to_uplink(at_air_port *port, const uint8_t *frame, size_t len, const at_ipv4 *ip,
                    uint32_t alias);
-at_uplink *air_uplink(at_air_port *port); /* opens it when needed; NULL: there is none */
+/* The member's own; opens it when needed; NULL: there is none. */
+at_uplink *air_uplink(at_air_port *port);
 bool air_has_uplink(const air_ap *ap);
 /* The gateway, or one of the addresses of this computer. */
 bool air_is_host(const air_ap *ap, uint32_t address);
 void air_uplink_close(at_air_port *port);
+
+/* ---- bridge.c ---- */
+void air_bridge_input(at_air_port *port, const uint8_t *frame, size_t len); /* from a member */
+void air_bridge_close(air_ap *ap);
 
 /* ---- gateway.c ---- */
 bool air_gateway_init(air_ap *ap); /* false: out of memory */
@@ -264,6 +273,13 @@ void air_gateway_input(at_air_port *port, const uint8_t *frame, size_t len);
 /* One UDP datagram from the access point to a member. */
 void air_send_udp(at_air_port *port, const uint8_t to_mac[6], const at_ipv4 *ip, const at_udp *udp);
 void air_dhcp_mode(air_ap *ap); /* after a change of the faults */
+bool air_serves_dhcp(const air_ap *ap);
+void air_gateway_dhcp(at_air_port *port, const at_udp *udp);
+/* A station seems to have this address. */
+void air_gateway_learn(at_air_port *port, uint32_t address);
+/* The policy forbids it: a reset or an ICMP error. */
+void air_gateway_refuse(at_air_port *port, const at_ether *ether, const at_ipv4 *ip,
+                        const char *why);
 
 /* ---- nameserver.c ---- */
 void air_dns_input(at_air_port *port, const at_ipv4 *ip, const at_udp *udp);

@@ -16,9 +16,7 @@
 
 static const at_uplink_ops *ops_of(const at_air_port *port)
 {
-    const at_air *air = port->air;
-
-    return port->ap->def->uplink == AT_UPLINK_SLIRP ? air->config.slirp : air->config.tap;
+    return port->air->config.slirp;
 }
 
 static void report(at_air_port *port, const air_forward *f)
@@ -39,11 +37,15 @@ static void report(at_air_port *port, const air_forward *f)
 static void open_one(at_air_port *port, air_forward *f)
 {
     at_uplink *uplink = air_uplink(port);
-    char error[AIR_ERROR_ROOM] = "the access point has no uplink";
+    char error[AIR_ERROR_ROOM];
 
     if (f->open || f->reported)
         return;
-    if (uplink != NULL && ops_of(port)->forward != NULL)
+    (void)snprintf(error, sizeof error, "%s",
+                   port->ap->uplink != NULL
+                       ? "behind a TAP the module's own address is reached, without a forward"
+                       : "the access point has no uplink");
+    if (uplink != NULL)
         f->open = ops_of(port)->forward(uplink, f->what.udp, f->what.host_addr, &f->what.host_port,
                                         port->ip, f->what.module_port, error, sizeof error);
     if (f->open) {

@@ -64,9 +64,13 @@ static bool in_network(const air_ap *ap, uint32_t address)
            address != (ap->network | ~ap->netmask);
 }
 
-static void learn(at_air_port *port, uint32_t address)
+/* What addresses the network behind a TAP has, nobody here knows. */
+void air_gateway_learn(at_air_port *port, uint32_t address)
 {
-    if (in_network(port->ap, address) && !air_is_host(port->ap, address))
+    const air_ap *ap = port->ap;
+
+    if (ap->uplink != NULL ? !at_ipv4_is_group(address)
+                           : in_network(ap, address) && !air_is_host(ap, address))
         air_learn_ip(port, address);
 }
 
@@ -83,17 +87,22 @@ static void leased(at_air_port *port, uint32_t ip)
         at_log(air->config.log, AT_LOG_INFO, "air", "%s has %s", mac, text);
         air_event(air, "lease", "\"mac\":\"%s\",\"ip\":\"%s\"", mac, text);
     }
-    learn(port, ip);
+    air_gateway_learn(port, ip);
 }
 
-static void dhcp_input(at_air_port *port, const at_udp *udp)
+bool air_serves_dhcp(const air_ap *ap)
+{
+    return ap->def->dhcp && (ap->uplink == NULL || ap->def->dhcp_given);
+}
+
+void air_gateway_dhcp(at_air_port *port, const at_udp *udp)
 {
     air_ap *ap = port->ap;
     uint8_t answer[AT_DHCP_REPLY_MAX];
     uint64_t now_s = at_loop_now(ap->air->config.loop) / 1000000u;
     at_dhcps_result result;
 
-    if (!ap->def->dhcp || ap->effects.kinds[AT_FAULT_NO_DHCP])
+    if (!air_serves_dhcp(ap) || ap->effects.kinds[AT_FAULT_NO_DHCP])
         return;
     result = at_dhcps_input(&ap->dhcps, now_s, udp->data, udp->data_len, answer);
     if (result.event == AT_DHCPS_EXHAUSTED)
@@ -181,6 +190,12 @@ static void refuse(at_air_port *port, const at_ether *ether, const at_ipv4 *ip, 
     send_packet(port, ether->from, frame, len);
 }
 
+void air_gateway_refuse(at_air_port *port, const at_ether *ether, const at_ipv4 *ip,
+                        const char *why)
+{
+    refuse(port, ether, ip, AT_ICMP_ADMIN_PROHIBITED, why);
+}
+
 static void go_out(at_air_port *port, const at_ether *ether, const at_ipv4 *ip,
                    const uint8_t *frame, size_t len)
 {
@@ -194,8 +209,8 @@ static void go_out(at_air_port *port, const at_ether *ether, const at_ipv4 *ip,
         refuse(port, ether, ip, host ? AT_ICMP_PORT_UNREACHABLE : AT_ICMP_NET_UNREACHABLE,
                "the access point has no uplink");
     } else if (policy == AT_POLICY_NONE || (policy == AT_POLICY_LOCAL && !host)) {
-        refuse(port, ether, ip, AT_ICMP_ADMIN_PROHIBITED,
-               policy == AT_POLICY_NONE ? "policy is none" : "policy is local");
+        air_gateway_refuse(port, ether, ip,
+                           policy == AT_POLICY_NONE ? "policy is none" : "policy is local");
     } else if (air_uplink(port) == NULL) {
         refuse(port, ether, ip, AT_ICMP_NET_UNREACHABLE, "the uplink cannot be opened");
     } else {
@@ -232,7 +247,7 @@ static bool serve(at_air_port *port, const at_ether *ether, const at_ipv4 *ip)
     if (ip->protocol != AT_IPPROTO_UDP || !at_udp_parse(&udp, ip))
         return group;
     if (udp.to_port == AT_DHCP_SERVER_PORT)
-        dhcp_input(port, &udp);
+        air_gateway_dhcp(port, &udp);
     else if (udp.to_port == AT_DNS_PORT && ip->to == ap->def->gateway)
         air_dns_input(port, ip, &udp);
     else
@@ -248,7 +263,7 @@ static void ipv4_input(at_air_port *port, const at_ether *ether, const uint8_t *
         port->air->counters.invalid++;
         return;
     }
-    learn(port, ip.from);
+    air_gateway_learn(port, ip.from);
     if (!serve(port, ether, &ip))
         go_out(port, ether, &ip, frame, len);
 }
@@ -265,7 +280,7 @@ static void arp_input(at_air_port *port, const at_ether *ether)
         return;
     }
     if (memcmp(arp.sender_mac, port->mac, 6) == 0)
-        learn(port, arp.sender_ip);
+        air_gateway_learn(port, arp.sender_ip);
     if (arp.operation != AT_ARP_REQUEST || port->state != AIR_JOINED ||
         !air_is_host(ap, arp.target_ip) || arp.sender_ip == arp.target_ip)
         return;

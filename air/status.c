@@ -105,6 +105,8 @@ static void add_ap(text *t, const air_ap *ap)
         "\"auth\":\"%s\",\"uplink\":\"%s\",",
         ap->def->name, bssid, ap->on ? "true" : "false", ap->rssi, (unsigned)ap->def->channel,
         at_world_auth_name(ap->def->auth), uplinks[ap->def->uplink]);
+    if (ap->uplink != NULL)
+        add(t, "\"interface\":\"%s\",", ap->def->tap);
     add_ip(t, "gateway", ap->def->gateway);
     add(t, ",\"stations\":%u", (unsigned)ap->associated);
     if (ap->host != NULL) {

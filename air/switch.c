@@ -2,12 +2,13 @@
  *
  * A frame of a member goes to the member that has its destination, or to the access point, or to
  * all when it is a group frame. Unknown destinations are not flooded: whoever is on the switch has
- * spoken (a station with its association), so an unknown address can only be behind a TAP uplink.
- * With isolation, radios do not reach each other; the wire is not concerned.
+ * spoken (a station with its association). With isolation, radios do not reach each other; the wire
+ * is not concerned.
  *
- * The uplink is one object per member, opened with the first packet that wants out or with the
+ * A slirp uplink is one object per member, opened with the first packet that wants out or with the
  * first forward. To it, this computer has one address, the gateway; the others are rewritten here,
- * both ways (alias.c). Frames of the uplink come from the loop.
+ * both ways (alias.c). Frames of the uplink come from the loop. An access point with a TAP is a
+ * bridge instead, and has no services of its own (bridge.c).
  */
 #include "air/air_priv.h"
 
@@ -20,7 +21,7 @@ static bool may_talk(const air_ap *ap, const at_air_port *a, const at_air_port *
     return a != b && b->state == AIR_JOINED && !(ap->def->isolate && !a->wired && !b->wired);
 }
 
-static void flood(at_air_port *port, const uint8_t *frame, size_t len)
+void air_switch_flood(at_air_port *port, const uint8_t *frame, size_t len)
 {
     const air_ap *ap = port->ap;
     at_air_port *next;
@@ -32,12 +33,30 @@ static void flood(at_air_port *port, const uint8_t *frame, size_t len)
     }
 }
 
+bool air_switch_to_member(at_air_port *port, const uint8_t *frame, size_t len)
+{
+    const air_ap *ap = port->ap;
+
+    for (at_air_port *other = ap->members; other != NULL; other = other->next_member) {
+        if (memcmp(other->mac, frame, 6) != 0)
+            continue;
+        if (may_talk(ap, port, other))
+            air_pass(other, false, frame, len);
+        return true;
+    }
+    return false;
+}
+
 void air_switch_input(at_air_port *port, const uint8_t *frame, size_t len)
 {
     air_ap *ap = port->ap;
 
+    if (ap->uplink != NULL) {
+        air_bridge_input(port, frame, len);
+        return;
+    }
     if (at_ether_is_multicast(frame)) {
-        flood(port, frame, len);
+        air_switch_flood(port, frame, len);
         air_gateway_input(port, frame, len);
         return;
     }
@@ -45,27 +64,15 @@ void air_switch_input(at_air_port *port, const uint8_t *frame, size_t len)
         air_gateway_input(port, frame, len);
         return;
     }
-    for (at_air_port *other = ap->members; other != NULL; other = other->next_member) {
-        if (memcmp(other->mac, frame, 6) != 0)
-            continue;
-        if (may_talk(ap, port, other))
-            air_pass(other, false, frame, len);
-        return;
-    }
-    if (ap->def->uplink == AT_UPLINK_TAP && port->uplink != NULL)
-        air_to_uplink(port, frame, len, NULL, 0);
+    (void)air_switch_to_member(port, frame, len);
 }
 
 /* ---- the uplink ---- */
 
+/* Of an uplink per member; NULL: there is none. */
 static const at_uplink_ops *ops_of(const air_ap *ap)
 {
-    switch (ap->def->uplink) {
-    case AT_UPLINK_SLIRP: return ap->air->config.slirp;
-    case AT_UPLINK_TAP: return ap->air->config.tap;
-    case AT_UPLINK_NONE: break;
-    }
-    return NULL;
+    return ap->def->uplink == AT_UPLINK_SLIRP ? ap->air->config.slirp : NULL;
 }
 
 bool air_has_uplink(const air_ap *ap)
@@ -123,7 +130,6 @@ at_uplink *air_uplink(at_air_port *port)
     memcpy(config.gateway_mac, ap->gateway_mac, 6);
     memcpy(config.station_mac, port->mac, 6);
     config.host_loopback = true;
-    config.tap = ap->def->tap;
     config.deliver = from_uplink;
     config.owner = port;
     config.port = ops->port;
@@ -143,8 +149,7 @@ void air_to_uplink(at_air_port *port, const uint8_t *frame, size_t len, const at
     uint8_t copy[AT_RADIO_FRAME_MAX];
     const at_uplink_ops *ops = ops_of(ap);
 
-    if (ip != NULL)
-        air_alias_note(&port->aliases, port->air->config.heap, ip, ap->def->gateway);
+    air_alias_note(&port->aliases, port->air->config.heap, ip, ap->def->gateway);
     if (alias != 0) {
         memcpy(copy, frame, len);
         if (!at_ipv4_rewrite(copy + AT_ETHER_HEADER, len - AT_ETHER_HEADER, AT_IPV4_TO,

@@ -1,5 +1,5 @@
-/* The seam between an access point's switch and the network behind it. One uplink object per
- * station (slirp's tables are small), one resolver per air. */
+/* The seam between an access point's switch and the network behind it: a slirp uplink per station
+ * (its tables are small), a TAP uplink per access point, one resolver per air. */
 #ifndef AIR_UPLINK_H
 #define AIR_UPLINK_H
 
@@ -15,10 +15,11 @@ typedef struct at_uplink_config {
     at_loop *loop;
     uint32_t network, gateway; /* host byte order */
     uint8_t prefix;
-    uint8_t gateway_mac[6], station_mac[6];
-    bool host_loopback; /* the gateway address reaches the computer's loopback services */
-    const char *tap;    /* interface name for AT_UPLINK_TAP */
-    /* A frame for the station, from the loop, never from inside input. */
+    uint8_t gateway_mac[6], station_mac[6]; /* slirp */
+    bool host_loopback; /* slirp: the gateway address reaches the computer's loopback services */
+    const char *tap;    /* TAP: the interface's name, copied */
+    /* A frame for the station, or of the network behind a TAP; from the loop, never from inside
+     * input. */
     void (*deliver)(void *owner, const uint8_t *frame, size_t len);
     void *owner;
     void *port; /* the port's own, from at_uplink_ops */
@@ -28,9 +29,10 @@ typedef struct at_uplink_ops {
     void *port; /* handed to open in the configuration */
     /* NULL: not possible, error says why. */
     at_uplink *(*open)(const at_uplink_config *config, char *error, size_t room);
-    void (*input)(at_uplink *uplink, const uint8_t *frame, size_t len); /* from the station */
+    void (*input)(at_uplink *uplink, const uint8_t *frame, size_t len); /* from a station */
     /* Listens on the host and forwards to the station; *port 0 becomes the one in use. The reason
-     * of a refusal (port in use) is in error. udp: datagrams. addresses in host byte order. */
+     * of a refusal (port in use) is in error. udp: datagrams. addresses in host byte order. NULL,
+     * both: of a TAP, where stations have addresses of the network. */
     bool (*forward)(at_uplink *uplink, bool udp, uint32_t host_addr, uint16_t *host_port,
                     uint32_t station_addr, uint16_t station_port, char *error, size_t room);
     void (*unforward)(at_uplink *uplink, bool udp, uint32_t host_addr, uint16_t host_port);

@@ -327,6 +327,9 @@ static bool finish_ap(world_parse *p, uint32_t index)
         if (memcmp(world->aps[i].bssid, ap->bssid, 6) == 0)
             return world_fail(p, line, "[ap %s] has the BSSID of [ap %s]", ap->name,
                               world->aps[i].name);
+        if (ap->uplink == AT_UPLINK_TAP && strcmp(world->aps[i].tap, ap->tap) == 0)
+            return world_fail(p, line, "[ap %s] has the TAP of [ap %s]: each needs its own",
+                              ap->name, world->aps[i].name);
     }
     return check_password(p, ap, line) && check_network(p, ap, line);
 }

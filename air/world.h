@@ -27,7 +27,8 @@ typedef struct at_world_ap { /* [ap NAME] */
     uint8_t auth;    /* auth = open | wpa-psk | wpa2-psk | wpa-wpa2-psk | wpa3-psk ... */
     char password[65];
     uint8_t pmf, protocols, wps;
-    bool hidden, power, dhcp, isolate;
+    bool hidden, power, isolate;
+    bool dhcp, dhcp_given; /* a TAP brings its own unless dhcp = on is given */
     char country[3];
     uint32_t gateway;               /* host byte order, default 192.168.3.1 */
     uint8_t prefix;                 /* default 24 */

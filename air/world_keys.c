@@ -303,6 +303,14 @@ static bool set_wps(world_parse *p, const world_key *key, const char *value)
     return true;
 }
 
+static bool set_dhcp(world_parse *p, const world_key *key, const char *value)
+{
+    at_world_ap *ap = p->target;
+
+    ap->dhcp_given = true;
+    return set_switch(p, key, value);
+}
+
 static bool set_country(world_parse *p, const world_key *key, const char *value)
 {
     at_world_ap *ap = p->target;
@@ -365,11 +373,12 @@ static bool set_uplink(world_parse *p, const world_key *key, const char *value)
     } else if (strcmp(value, "slirp") == 0) {
         ap->uplink = AT_UPLINK_SLIRP;
     } else if (strncmp(value, "tap:", 4) == 0 && value[4] != '\0' &&
-               strlen(value + 4) < sizeof ap->tap && strpbrk(value + 4, "/ \t") == NULL) {
+               strlen(value + 4) < sizeof ap->tap && strpbrk(value + 4, "/%: \t") == NULL &&
+               at_world_name_ok(value)) {
         ap->uplink = AT_UPLINK_TAP;
         at_copy_text(ap->tap, sizeof ap->tap, value + 4);
     } else {
-        return fail_value(p, key, "none, slirp or tap:INTERFACE");
+        return fail_value(p, key, "none, slirp or tap:INTERFACE (a name of 1..15 bytes)");
     }
     return true;
 }
@@ -469,7 +478,7 @@ static const world_key ap_keys[] = {
     { "wps", set_wps, NOTHING, 0, 0 },
     { "hidden", set_switch, AP(hidden), 0, 1 },
     { "power", set_switch, AP(power), 0, 1 },
-    { "dhcp", set_switch, AP(dhcp), 0, 1 },
+    { "dhcp", set_dhcp, AP(dhcp), 0, 1 },
     { "isolate", set_switch, AP(isolate), 0, 1 },
     { "country", set_country, NOTHING, 0, 0 },
     { "gateway", set_gateway, NOTHING, 0, 0 },

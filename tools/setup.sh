@@ -24,7 +24,7 @@ packages() {
             ;;
         test)
             echo libcmocka-dev clang clang-format clang-tidy "$(clang_runtime)"
-            echo git python3-venv socat tshark iproute2 dosfstools mtools
+            echo git python3-venv socat tshark iproute2 dosfstools mtools dnsmasq-base
             ;;
         rv32)
             echo gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf

@@ -200,6 +200,7 @@ bool bench_air_make(lx_bench *b,
         .random = &b->random.random,
         .world = &b->world,
         .slirp = &b->slirp.ops,
+        .tap = &b->tap.ops,
         .resolver = &b->resolver.resolver,
         .policy = b->options->policy,
         .on_event = bench_event,
@@ -211,11 +212,14 @@ bool bench_air_make(lx_bench *b,
         return false;
     choose_seed(b);
     lx_slirp_init(&b->slirp, &b->poller, &b->heap);
+    lx_tap_init(&b->tap, &b->poller, &b->heap, &b->log.log);
     lx_resolver_init(&b->resolver, &b->loop, &b->poller, &b->heap, NULL);
     b->air = at_air_create(&config);
-    if (b->air == NULL)
+    if (b->air == NULL) {
         snprintf(why, room, "out of memory");
-    return b->air != NULL;
+        return false;
+    }
+    return at_air_open_bridges(b->air, why, room);
 }
 
 bool bench_air_open(lx_bench *b, char *why, size_t room)

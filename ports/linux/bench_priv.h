@@ -15,6 +15,7 @@
 #include "ports/linux/random.h"
 #include "ports/linux/resolver.h"
 #include "ports/linux/slirp.h"
+#include "ports/linux/tap.h"
 
 typedef struct lx_bench {
     const lx_options *options;
@@ -28,6 +29,7 @@ typedef struct lx_bench {
     lx_random random; /* the air's */
     at_world world;
     lx_slirp slirp;
+    lx_tap tap;
     lx_resolver resolver;
     at_air *air;
     at_air_port *radio; /* the chip's place in the air; NULL with a shared air */

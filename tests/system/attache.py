@@ -232,16 +232,17 @@ class Control:
 
 class Module:
     """The program with one module. A context manager: leaving it ends the program and looks that no
-    process is left, that it exited with 0 and that no boot crashed (unless may_crash)."""
+    process is left, that it exited with 0 and that no boot crashed (unless may_crash). within: a
+    netns.Namespace to run it in."""
 
-    def __init__(self, *options, port=("--pty",), wire_log=True, log="info", may_crash=False):
+    def __init__(self, *options, port=("--pty",), wire_log=True, log="info", may_crash=False, within=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="attache-"))
         self.control_path = self.folder / "ctl"
         self.log_path, self.wire_path = self.folder / "log", self.folder / "wire"
         self.error_path = self.folder / "stderr"
         self.may_crash, self.expected_exit = may_crash, 0
         self.port = self.control = None
-        command = [PROGRAM, "run", *port, "--ctl", str(self.control_path), "--log", log,
+        command = [*(within.prefix if within else ()), PROGRAM, "run", *port, "--ctl", str(self.control_path), "--log", log,
                    "--log-file", str(self.log_path), "--seed", "7"]
         if wire_log:
             command += ["--wire-log", str(self.wire_path)]

@@ -168,6 +168,7 @@ fake_air *fake_start(const char *text, at_policy policy, bool with_uplink)
                               .random = &bench->random,
                               .world = &bench->world,
                               .slirp = with_uplink ? &bench->uplink_ops : NULL,
+                              .tap = with_uplink ? &bench->uplink_ops : NULL,
                               .resolver = &bench->resolver,
                               .policy = policy,
                               .on_event = on_event,
