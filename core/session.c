@@ -62,9 +62,8 @@ static void watch_escape(at_session *s, const uint8_t *data, size_t len, bool ne
 
 static void escape(at_session *s)
 {
-    at_escape what = at_modes[s->mode].escape;
     size_t unsent = at_ring_used(&s->rx.ring);
-    if (what == AT_ESCAPE_NONE)
+    if (at_modes[s->mode].escape == AT_ESCAPE_NONE)
         return; /* three + are just bytes here */
     at_log(s->log, AT_LOG_DEBUG, "core", "+++ in mode %s, %u unsent bytes dropped",
            at_modes[s->mode].name, (unsigned)unsent - 3u);

@@ -9,7 +9,7 @@
 #include "core/wire.h"
 
 typedef enum at_input { AT_INPUT_LINE, AT_INPUT_REFUSE, AT_INPUT_COLLECT, AT_INPUT_SINK } at_input;
-typedef enum at_escape { AT_ESCAPE_NONE, AT_ESCAPE_CANCEL, AT_ESCAPE_LEAVE } at_escape;
+typedef enum at_escape { AT_ESCAPE_NONE, AT_ESCAPE_END } at_escape;
 typedef enum at_urc { AT_URC_ALL, AT_URC_NO_STATUS } at_urc;
 
 typedef struct at_mode_rules {
