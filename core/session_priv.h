@@ -1,5 +1,6 @@
-/* The inside of a session, shared by the files of core/ that make it: session.c (receive, modes),
- * command.c (lines, forms, results), args.c, writer.c, wait.c (fiber). */
+/* The inside of a session, shared by the files of core/ that make it: session.c (life, pump),
+ * receive.c (port to ring), input.c (ring to lines and data), command.c (lines, forms, results), args.c,
+ * writer.c, wait.c (fiber). */
 #ifndef CORE_SESSION_PRIV_H
 #define CORE_SESSION_PRIV_H
 
@@ -94,6 +95,18 @@ void at_session_pump(at_session *s);      /* does all that can be done now; may 
 void at_session_pump_soon(at_session *s); /* the same, after the caller has returned */
 void at_session_set_mode(at_session *s, at_mode mode);
 void at_session_force_restart(at_session *s);
+
+/* receive.c */
+bool at_receive_init(at_session *s); /* false: out of memory */
+void at_receive_end(at_session *s);
+bool at_receive(at_session *s); /* reads the port into the ring; true when something came */
+bool at_receive_has_room(at_session *s); /* for more; if not, looks again after the guard time */
+void at_receive_watch(at_session *s);    /* tells after the guard time that the packet is over */
+
+/* input.c */
+bool at_input_consume(
+    at_session *s);                /* gives the next bytes to the mode; true: something changed */
+void at_input_busy(at_session *s); /* one "busy p..." */
 
 /* command.c */
 void at_command_index(at_session *s);
