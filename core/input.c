@@ -197,14 +197,48 @@ static size_t available(const at_session *s)
     return hold ? used - AT_MIN(used, (size_t)s->rx.plus) : used;
 }
 
-/* Bytes that arrived while a command ran belong to nobody, even when it has ended meanwhile. Behind
- * complete data the same packet is excess (guide 4.2.1: busy), unless the host was quick to answer the
- * result with its next command: no excess begins with A. */
-static bool refused(const at_session *s, uint8_t byte)
+/* What stands in the ring behind complete data is either excess or the next command of a host that was
+ * quick to answer the result: both may come in the data's own packet. Every command begins with AT. */
+typedef enum behind_data { BEHIND_EXCESS, BEHIND_COMMAND, BEHIND_UNDECIDED } behind_data;
+
+static behind_data judge_behind(const at_session *s)
 {
-    const at_receiver *rx = &s->rx;
-    bool excess = rx->excess && s->mode == AT_MODE_COMMAND && byte != 'A' && byte != 'a';
-    return rx->refusing || rx->restart_matched > 0 || excess;
+    char head[2];
+    size_t len = at_ring_peek(&s->rx.ring, 0, head, sizeof head);
+    if (len == 0 || (head[0] | 0x20) != 'a')
+        return BEHIND_EXCESS;
+    if (len == 1)
+        return BEHIND_UNDECIDED;
+    return (head[1] | 0x20) == 't' ? BEHIND_COMMAND : BEHIND_EXCESS;
+}
+
+void at_input_packet_over(at_session *s)
+{
+    at_receiver *rx = &s->rx;
+    bool lone_a = rx->excess && s->mode == AT_MODE_COMMAND && at_ring_used(&rx->ring) == 1 &&
+                  judge_behind(s) == BEHIND_UNDECIDED;
+    if (lone_a)
+        at_ring_drop(&rx->ring, 1);
+    if (lone_a || rx->restart_matched > 0) /* a part of AT or AT+RST: it was not one */
+        at_input_busy(s);
+    rx->refusing = rx->excess = false;
+    rx->restart_matched = 0;
+}
+
+/* Bytes that arrived while a command ran belong to nobody, even when it has ended meanwhile. */
+static at_input input_of(at_session *s)
+{
+    at_receiver *rx = &s->rx;
+    behind_data behind = BEHIND_COMMAND;
+    if (rx->refusing || rx->restart_matched > 0)
+        return AT_INPUT_REFUSE;
+    if (rx->excess && s->mode == AT_MODE_COMMAND)
+        behind = judge_behind(s);
+    if (behind == BEHIND_UNDECIDED)
+        at_receive_watch(s);
+    return behind == BEHIND_COMMAND     ? at_modes[s->mode].input
+           : behind == BEHIND_UNDECIDED ? AT_INPUT_HOLD
+                                        : AT_INPUT_REFUSE;
 }
 
 bool at_input_consume(at_session *s)
@@ -216,13 +250,14 @@ bool at_input_consume(at_session *s)
     size_t n = 0;
     if (len == 0 || s->restarting)
         return false;
-    at_input input = refused(s, data[0]) ? AT_INPUT_REFUSE : at_modes[mode].input;
+    at_input input = input_of(s);
     bool incomplete = !s->data.done && (input == AT_INPUT_COLLECT || input == AT_INPUT_SINK);
     switch (input) {
     case AT_INPUT_LINE: n = take_line(s, data, len); break;
     case AT_INPUT_REFUSE: n = take_refused(s, data, len); break;
     case AT_INPUT_COLLECT: n = take_collected(s, data, len); break;
     case AT_INPUT_SINK: n = take_sink(s, left); break;
+    case AT_INPUT_HOLD: break;
     }
     at_ring_drop(&s->rx.ring, n);
     if (incomplete && s->data.done)

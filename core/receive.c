@@ -54,11 +54,7 @@ static void packet_over(at_session *s)
     if (rx->plus == 3)
         escape(s);
     rx->plus = 0;
-    rx->refusing = rx->excess = false;
-    if (rx->restart_matched > 0) { /* a part of AT+RST: it was not one */
-        rx->restart_matched = 0;
-        at_input_busy(s);
-    }
+    at_input_packet_over(s);
 }
 
 /* Before the bytes are in the ring: +++ drops what was there already. */

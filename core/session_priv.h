@@ -9,7 +9,13 @@
 #include "core/session.h"
 #include "core/wire.h"
 
-typedef enum at_input { AT_INPUT_LINE, AT_INPUT_REFUSE, AT_INPUT_COLLECT, AT_INPUT_SINK } at_input;
+typedef enum at_input {
+    AT_INPUT_LINE,
+    AT_INPUT_REFUSE,
+    AT_INPUT_COLLECT,
+    AT_INPUT_SINK,
+    AT_INPUT_HOLD /* of no mode: the next byte or silence decides */
+} at_input;
 typedef enum at_escape { AT_ESCAPE_NONE, AT_ESCAPE_END } at_escape;
 typedef enum at_urc { AT_URC_ALL, AT_URC_NO_STATUS } at_urc;
 
@@ -107,6 +113,7 @@ void at_receive_watch(at_session *s);    /* tells after the guard time that the 
 bool at_input_consume(
     at_session *s);                /* gives the next bytes to the mode; true: something changed */
 void at_input_busy(at_session *s); /* one "busy p..." */
+void at_input_packet_over(at_session *s); /* silence: decides about what it held back */
 
 /* command.c */
 void at_command_index(at_session *s);

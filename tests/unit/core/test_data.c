@@ -108,6 +108,24 @@ static void excess_is_busy_and_dropped(void **state)
     AT_EVERY_CHUNK_SIZE("AT+COUNT=5\r\nhello world\r\nAT\r\n", 0, PROMPT SENT(5) BUSY OK,
                         has_hello);
     AT_EVERY_CHUNK_SIZE("AT+ESC=5\r\nhello\\0", 0, ">" SENT(5) BUSY, has_hello);
+    AT_EVERY_CHUNK_SIZE("AT+COUNT=5\r\nhelloAA\r\nAT\r\n", 0, PROMPT SENT(5) BUSY OK, has_hello);
+}
+
+static void excess_that_could_have_become_a_command(void **state)
+{
+    rig *r = rig_new();
+    (void)state;
+    rig_ask(r, "AT+COUNT=5", PROMPT);
+    rig_say(r, "helloA");
+    rig_expect(r, SENT(5));
+    rig_advance(r, 20);
+    rig_expect(r, BUSY);
+    rig_ask(r, "AT", OK);
+    rig_ask(r, "AT+COUNT=5", PROMPT);
+    rig_say(r, "helloA");
+    rig_say(r, "T\r\n");
+    rig_expect(r, SENT(5) OK);
+    rig_free(r);
 }
 
 static void excess_while_the_command_still_works(void **state)
@@ -390,6 +408,7 @@ int main(void)
         cmocka_unit_test(eight_kilobytes),
         cmocka_unit_test(no_data_at_all),
         cmocka_unit_test(excess_is_busy_and_dropped),
+        cmocka_unit_test(excess_that_could_have_become_a_command),
         cmocka_unit_test(excess_while_the_command_still_works),
         cmocka_unit_test(only_the_same_packet_is_excess),
         cmocka_unit_test(escaped_data_ends_at_backslash_zero),
