@@ -20,8 +20,7 @@ endfunction()
 
 # lwIP.  net/lwip_port holds lwipopts.h and arch/cc.h; until they exist there is nothing to build it with.
 file(GLOB lwip_sources
-    ${LWIP}/src/core/*.c ${LWIP}/src/core/ipv4/*.c ${LWIP}/src/core/ipv6/*.c ${LWIP}/src/apps/mdns/*.c
-    ${LWIP}/src/apps/sntp/*.c)
+    ${LWIP}/src/core/*.c ${LWIP}/src/core/ipv4/*.c ${LWIP}/src/core/ipv6/*.c)
 list(APPEND lwip_sources ${LWIP}/src/netif/ethernet.c)
 file(GLOB lwip_port CONFIGURE_DEPENDS net/lwip_port/lwipopts.h)
 if(lwip_port)

@@ -65,7 +65,7 @@ static inline at_app *at_app_of(const at_call *call)
 extern const at_family_rows at_system_rows, at_user_rows;
 extern const at_family_rows at_flash_rows, at_fs_rows;
 extern const at_family_rows at_basic_rows, at_wifi_rows, at_softap_rows, at_tcpip_rows;
-extern const at_family_rows at_ssl_rows, at_time_rows;
+extern const at_family_rows at_ssl_rows, at_time_rows, at_mdns_rows;
 
 at_err at_wifi_family_create(at_app *app);
 at_err at_softap_family_create(at_app *app);
@@ -86,6 +86,7 @@ void at_softap_on_station(at_app *app); /* the station joined: the channel is it
 void at_wifi_on_net(at_app *app, at_netif_id netif, at_net_event event);
 void at_tcpip_on_net(at_app *app, at_netif_id netif, at_net_event event);
 void at_time_on_net(at_app *app, at_netif_id netif, at_net_event event);
+void at_time_leaving(at_app *app); /* the station is about to leave its network */
 void at_tcpip_on_link(at_app *app, unsigned id, at_link_event event, at_err reason);
 /* Drives a pin of the module (0 to 20); the supervisor hears of a new level. */
 void at_app_drive_pin(at_app *app, unsigned pin, bool level);

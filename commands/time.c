@@ -21,6 +21,7 @@
 
 #include "core/bytes.h"
 #include "core/wire.h"
+#include "net/mdns_host.h"
 
 /* wire */
 static const char FMT_CIPSNTPCFG[] = "+CIPSNTPCFG:%d,%d%s\r\n";
@@ -193,6 +194,8 @@ at_err at_time_family_create(at_app *app)
 
 void at_time_on_net(at_app *app, at_netif_id netif, at_net_event event)
 {
+    if (app->time->mdns != NULL)
+        at_mdns_host_on_net(app->time->mdns, netif, event);
     if (netif != AT_NETIF_STA)
         return;
     if (event == AT_NET_GOT_IP)

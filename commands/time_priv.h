@@ -17,6 +17,7 @@ struct at_time_family {
     unsigned servers;
     char names[AT_LINE_MAX]; /* they came in one line */
     at_notice updated;
+    struct at_mdns_host *mdns; /* NULL: disabled */
 };
 
 static inline at_time *at_time_of(const at_call *call)

@@ -189,6 +189,7 @@ void at_wifi_shutdown(at_app *app)
     if (wifi->joined)
         say(wifi, AT_WIRE_WIFI_DISCONNECT); /* here, since the event would come too late */
     wifi->off = true;
+    at_time_leaving(app);
     at_station_stop(app->station);
     at_softap_shutdown(app);
 }

@@ -68,6 +68,7 @@ void at_wifi_leave(at_call *call)
     uint32_t before = wifi->left_count;
     bool told = wifi->joined || at_station_get(wifi->app->station, NULL) == AT_STATION_JOINED;
 
+    at_time_leaving(wifi->app);
     (void)at_station_leave(wifi->app->station);
     while (told && wifi->left_count == before && at_wait(call, &wifi->changed, LEAVE_MS) == AT_OK) {
     }

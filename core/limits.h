@@ -4,7 +4,7 @@
 #define CORE_LIMITS_H
 
 #define AT_LINE_MAX         256u  /* bytes of a command line with CRLF (guide 3.13, WIRE 2.1) */
-#define AT_ARGS_MAX         16u   /* parameters of one command as given on the line */
+#define AT_ARGS_MAX         27u   /* parameters of one command: AT+MDNS with ten pairs (3.3.38) */
 #define AT_LINKS            5u    /* links 0..4 (guide 3.3.6); "all" is AT_LINKS */
 #define AT_SEND_MAX         8192u /* CIPSEND, CIPSENDEX (guide 3.3.9) */
 #define AT_CHUNK_MAX        2920u /* +IPD, passthrough, CIPSENDL blocks (guide 3.3.9, 3.3.33) */

@@ -24,7 +24,7 @@
  * once. Ticks keep their phase from the start of the stack, so a run does not depend on when one
  * became needed.
  *
- * sys_timeout() timers (mDNS, SNTP) are one at_timer each. Their callers cannot be told that memory
+ * sys_timeout() timers are one at_timer each; nothing that is built needs one now. Their callers cannot be told that memory
  * ran out, so they come from the heap's reserve.
  */
 #include "net/net_priv.h"

@@ -93,13 +93,6 @@ void at_lwip_free(void *block);
 #define SO_REUSE             1
 #define LWIP_HOOK_FILENAME   "lwip_hooks.h"
 
-/* --- applications of lwIP --- */
-#define LWIP_MDNS_RESPONDER 0
-#define SNTP_SUPPRESS_DELAY_CHECK
-#define SNTP_STARTUP_DELAY  0
-#define SNTP_CHECK_RESPONSE 2
-#define SNTP_MAX_SERVERS    3
-
 /* --- only the counters of the pools: they say which timers are needed (net/timers.c) --- */
 #define LWIP_STATS     1
 #define MEMP_STATS     1

@@ -520,7 +520,7 @@ static const peer_command commands[] = {
     { "sendto", sendto_parse, sendto_step },    { "recvfrom", sendto_parse, recvfrom_step },
     { "fillto", fillto_parse, sendto_step },    { "drainfrom", fillto_parse, recvfrom_step },
     { "port", port_parse, port_step },          { "timeout", timeout_parse, done_step },
-    { "ntp", peer_ntp_parse, peer_ntp_step },
+    { "ntp", peer_ntp_parse, peer_ntp_step },   { "mdns", peer_mdns_parse, peer_mdns_step },
 };
 
 const peer_command *peer_command_find(const char *name)

@@ -38,6 +38,10 @@
  *                                   UNIX. leap, stratum, mode: other than 0, 2, 4; kiss=CODE: a
  *                                   kiss of death; foreign: to another request; extra=N: N bytes
  *                                   more or less
+ *     mdns hear TEXT                the next datagram is this mDNS message (tests/peer/mdns.c says how
+ *                                   it is written down)
+ *     mdns ask NAME TYPE [unicast]  multicasts a question, from the endpoint's port
+ *     mdns claim NAME ADDR          multicasts that the name has this address
  *     port PORT|*                   the port of the other end is PORT; *: answers `ok PORT`
  *     timeout MS                    how long commands of this endpoint wait before `fail timeout`
  *                                   (with what came instead); default 120000

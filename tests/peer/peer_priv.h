@@ -17,7 +17,7 @@
 #define PEER_NAME_MAX    31u
 #define PEER_QUEUE_MAX   32u
 #define PEER_CLIENTS_MAX 8u
-#define PEER_REASON_MAX  400u
+#define PEER_REASON_MAX  1200u
 
 typedef struct peer_line {
     struct peer_line *next;
@@ -102,6 +102,10 @@ size_t peer_next_part(peer_endpoint *e, uint8_t *buf, size_t room);
 /* --- ntp.c --- */
 bool peer_ntp_parse(peer_endpoint *e, char *args);
 peer_step peer_ntp_step(peer_endpoint *e);
+
+/* --- mdns.c --- */
+bool peer_mdns_parse(peer_endpoint *e, char *args);
+peer_step peer_mdns_step(peer_endpoint *e);
 
 /* --- endpoint.c --- */
 const peer_command *peer_command_find(const char *name);

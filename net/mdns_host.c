@@ -1,0 +1,297 @@
+/* Where mDNS messages come from and go to: one endpoint on port 5353, one engine (proto/mdns.h) with
+ * one timer on each interface.
+ *
+ * An interface takes part while it has an IPv4 address: then it is a member of the group 224.0.0.251,
+ * and of ff02::fb when it has an IPv6 address as well. What goes to the group goes out on one
+ * interface, over IPv4 and IPv6, with a hop limit of 255 (RFC 6762 section 11). What comes from
+ * ourselves is not heard, nor what came straight to us from another subnet.
+ *
+ * lwIP hands datagrams over inside its input; the engine answers from there, as lwIP allows.
+ */
+#include "net/net_priv.h"
+
+#include <string.h>
+
+#include "lwip/prot/dns.h"
+#include "lwip/igmp.h"
+#include "lwip/ip.h"
+#include "lwip/mld6.h"
+#include "lwip/udp.h"
+
+#include "core/bytes.h"
+#include "net/mdns_host.h"
+
+#define HOPS        255
+#define MESSAGE_MAX 1500u /* bytes of a message that came in pieces; what is more is not read */
+
+typedef struct member {
+    at_mdns_host *host;
+    at_netif_id id;
+    bool up, in_group6;
+    at_mdns *engine;
+    at_mdns_ops ops;
+    at_timer timer;
+} member;
+
+struct at_mdns_host {
+    at_net *net;
+    struct udp_pcb *pcb;
+    member members[AT_NETIF_COUNT];
+};
+
+static const ip_addr_t group4 = DNS_MQUERY_IPV4_GROUP_INIT;
+static const ip_addr_t group6 = DNS_MQUERY_IPV6_GROUP_INIT;
+
+static struct netif *netif_of(const member *m)
+{
+    return &m->host->net->interfaces[m->id].lwip;
+}
+
+/* ---- out ---- */
+
+static void send_to(const member *m, const uint8_t *message, size_t len, const ip_addr_t *to,
+                    uint16_t port)
+{
+    struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)len, PBUF_RAM);
+    err_t err = ERR_MEM;
+
+    if (p != NULL) {
+        (void)pbuf_take(p, message, (u16_t)len);
+        err = udp_sendto_if(m->host->pcb, p, to, port, netif_of(m));
+        pbuf_free(p);
+    }
+    if (err != ERR_OK)
+        at_log(m->host->net->log, AT_LOG_DEBUG, "mdns", "a message is lost: %s",
+               at_err_text(net_err(err)));
+}
+
+static void send_message(void *ctx, const uint8_t *message, size_t len, const at_mdns_peer *to)
+{
+    const member *m = ctx;
+
+    if (to != NULL) {
+        send_to(m, message, len, to->address, to->port);
+        return;
+    }
+    send_to(m, message, len, &group4, AT_MDNS_PORT);
+    if (m->in_group6)
+        send_to(m, message, len, &group6, AT_MDNS_PORT);
+}
+
+static uint32_t draw(void *ctx)
+{
+    (void)ctx;
+    return LWIP_RAND();
+}
+
+static void renamed(void *ctx, bool is_host, const char *name)
+{
+    const member *m = ctx;
+
+    at_log(m->host->net->log, AT_LOG_WARN, "mdns",
+           "another host has the name; the %s is now \"%s\"", is_host ? "host" : "instance", name);
+}
+
+/* ---- in ---- */
+
+static void arm(member *m)
+{
+    at_loop *loop = m->host->net->loop;
+    uint64_t due_us = at_mdns_due(m->engine);
+
+    if (due_us == AT_MDNS_IDLE)
+        at_timer_stop(loop, &m->timer);
+    else
+        at_timer_at(loop, &m->timer, due_us);
+}
+
+static void fire(void *arg)
+{
+    member *m = arg;
+
+    net_enter(m->host->net);
+    at_mdns_run(m->engine, at_loop_now(m->host->net->loop));
+    arm(m);
+}
+
+static bool is_local(const struct netif *netif, const ip_addr_t *from)
+{
+    if (ip_addr_ismulticast(ip_current_dest_addr()))
+        return true;
+    if (IP_IS_V6(from))
+        return ip6_addr_islinklocal(ip_2_ip6(from));
+    return ip4_addr_net_eq(ip_2_ip4(from), netif_ip4_addr(netif), netif_ip4_netmask(netif));
+}
+
+static void take_message(member *m, const struct pbuf *p, const ip_addr_t *from, u16_t port)
+{
+    at_net *net = m->host->net;
+    at_mdns_peer peer = { from, port };
+    uint8_t linear[MESSAGE_MAX];
+    at_addr sender;
+
+    net_from_lwip(from, &sender);
+    if (!is_local(netif_of(m), from) || net_is_ours(net, &sender))
+        return;
+    if (p->len == p->tot_len)
+        at_mdns_input(m->engine, at_loop_now(net->loop), p->payload, p->len, &peer);
+    else
+        at_mdns_input(m->engine, at_loop_now(net->loop), linear,
+                      pbuf_copy_partial(p, linear, sizeof linear, 0), &peer);
+    arm(m);
+}
+
+/* From lwIP. */
+static void on_recv(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from,
+                    u16_t port)
+{
+    at_mdns_host *h = arg;
+
+    (void)pcb;
+    for (int i = 0; i < AT_NETIF_COUNT; i++) {
+        member *m = &h->members[i];
+
+        if (m->up && netif_of(m) == ip_current_input_netif())
+            take_message(m, p, from, port);
+    }
+    pbuf_free(p);
+}
+
+/* ---- life ---- */
+
+static void addresses_of(const member *m, at_mdns_addresses *addresses)
+{
+    const at_net *net = m->host->net;
+    at_ip_config ip;
+    at_addr ip6;
+
+    *addresses = (at_mdns_addresses){ 0 };
+    at_net_ip(net, m->id, &ip);
+    addresses->has_ip4 = true;
+    memcpy(addresses->ip4, ip.ip.bytes, 4);
+    for (int i = 0; i < (int)AT_MDNS_IP6_MAX; i++) {
+        if (at_net_ip6(net, m->id, i, &ip6))
+            memcpy(addresses->ip6[addresses->ip6_count++], ip6.bytes, 16);
+    }
+}
+
+static void take_part6(member *m)
+{
+    if (m->in_group6 || mld6_joingroup_netif(netif_of(m), ip_2_ip6(&group6)) != ERR_OK)
+        return;
+    m->in_group6 = true;
+}
+
+/* The interface has an address, or one more. */
+static void take_part(member *m)
+{
+    at_net *net = m->host->net;
+    at_mdns_addresses addresses;
+
+    net_enter(net);
+    addresses_of(m, &addresses);
+    if (addresses.ip6_count > 0)
+        take_part6(m);
+    if (m->up) {
+        at_mdns_readdress(m->engine, at_loop_now(net->loop), &addresses);
+    } else if (igmp_joingroup_netif(netif_of(m), ip_2_ip4(&group4)) == ERR_OK) {
+        m->up = true;
+        at_mdns_start(m->engine, at_loop_now(net->loop), &addresses);
+    } else {
+        at_log(net->log, AT_LOG_WARN, "mdns", "out of memory: nobody hears of this host");
+    }
+    arm(m);
+}
+
+static void step_out(member *m, bool goodbye)
+{
+    if (!m->up)
+        return;
+    net_enter(m->host->net);
+    at_mdns_stop(m->engine, goodbye);
+    (void)igmp_leavegroup_netif(netif_of(m), ip_2_ip4(&group4));
+    if (m->in_group6)
+        (void)mld6_leavegroup_netif(netif_of(m), ip_2_ip6(&group6));
+    m->up = m->in_group6 = false;
+    arm(m);
+}
+
+void at_mdns_host_leave(at_mdns_host *h, at_netif_id netif)
+{
+    step_out(&h->members[netif], true);
+}
+
+void at_mdns_host_on_net(at_mdns_host *h, at_netif_id netif, at_net_event event)
+{
+    member *m = &h->members[netif];
+    at_ip_config ip;
+
+    if (event == AT_NET_LOST_IP) {
+        step_out(m, false);
+        return;
+    }
+    at_net_ip(h->net, netif, &ip);
+    if (at_net_is_up(h->net, netif) && !at_addr_is_any(&ip.ip))
+        take_part(m);
+}
+
+static at_err open_endpoint(at_mdns_host *h)
+{
+    net_enter(h->net);
+    h->pcb = udp_new_ip_type(IPADDR_TYPE_ANY);
+    if (h->pcb == NULL)
+        return AT_ERR_NOMEM;
+    h->pcb->ttl = HOPS;
+    udp_set_multicast_ttl(h->pcb, HOPS);
+    udp_recv(h->pcb, on_recv, h);
+    return net_err(udp_bind(h->pcb, IP_ANY_TYPE, AT_MDNS_PORT));
+}
+
+static at_err open_member(at_mdns_host *h, at_netif_id id, const at_mdns_service *service)
+{
+    member *m = &h->members[id];
+
+    m->host = h;
+    m->id = id;
+    m->ops = (at_mdns_ops){ m, send_message, draw, renamed };
+    at_timer_init(&m->timer, fire, m);
+    m->engine = at_alloc(h->net->heap, at_mdns_size());
+    if (m->engine == NULL)
+        return AT_ERR_NOMEM;
+    at_mdns_init(m->engine, &m->ops, service);
+    return AT_OK;
+}
+
+at_err at_mdns_host_open(at_net *net, const at_mdns_service *service, at_mdns_host **host)
+{
+    at_mdns_host *h = at_calloc(net->heap, 1, sizeof *h);
+    at_err err;
+
+    if (h == NULL)
+        return AT_ERR_NOMEM;
+    h->net = net;
+    err = open_endpoint(h);
+    for (int i = 0; i < AT_NETIF_COUNT && err == AT_OK; i++)
+        err = open_member(h, (at_netif_id)i, service);
+    if (err != AT_OK) {
+        at_mdns_host_close(h);
+        return err;
+    }
+    for (int i = 0; i < AT_NETIF_COUNT; i++)
+        at_mdns_host_on_net(h, (at_netif_id)i, AT_NET_GOT_IP);
+    *host = h;
+    return AT_OK;
+}
+
+void at_mdns_host_close(at_mdns_host *h)
+{
+    if (h == NULL)
+        return;
+    for (int i = 0; i < AT_NETIF_COUNT; i++) {
+        step_out(&h->members[i], true);
+        at_free(h->net->heap, h->members[i].engine);
+    }
+    if (h->pcb != NULL)
+        udp_remove(h->pcb);
+    at_free(h->net->heap, h);
+}

@@ -1,0 +1,2 @@
+/* See peer_lines.c. */
+#include "tests/peer/mdns.c"
