@@ -379,7 +379,7 @@ at_err at_ssl_open(at_app *app, unsigned id, const at_link_open_params *params, 
     const at_ssl_link *link = &app->ssl->link[id];
     loaded l = { .params.server = false };
     *why = AT_TLS_FINE;
-    if (params->type != AT_LINK_SSL)
+    if (!at_link_type_is_tls(params->type))
         return at_link_open(app->links, id, params);
     at_err err = load(app, &l, AT_PKI_CLIENT, (link->conf.auth & 1) != 0, link->conf.pki,
                       (link->conf.auth & 2) != 0, link->conf.ca, why);
@@ -398,7 +398,7 @@ at_err at_ssl_listen(at_app *app, const at_listen_params *params, at_tls_reason 
     at_listen_params with_tls = *params;
     loaded l = { .params.server = true };
     *why = AT_TLS_FINE;
-    if (params->type != AT_LINK_SSL)
+    if (!at_link_type_is_tls(params->type))
         return at_links_listen(app->links, params);
     at_err err = load(app, &l, AT_PKI_SERVER, true, 0, params->ca, 0, why);
     if (err == AT_OK) {

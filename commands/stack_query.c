@@ -9,6 +9,7 @@
  *   defaults serve. Equal servers are an error. With 0 given servers are not looked at.
  */
 #include "commands/await.h"
+#include "commands/ip6.h"
 #include "commands/wifi_priv.h"
 
 #include <stdio.h>
@@ -31,9 +32,12 @@ at_result at_cipdomain_set(at_call *call)
 {
     at_addr addr;
     char text[AT_ADDR_TEXT];
-    at_err err = at_await_address(call, at_text(call, 0), (at_resolve_want)at_int(call, 1),
-                                  (uint32_t)at_int(call, 2), &addr);
+    at_err err;
 
+    if (at_int(call, 1) == AT_RESOLVE_V6 && !at_net_ip6_on(at_app_of(call)->net))
+        return at_ip6_is_off(call);
+    err = at_await_address(call, at_text(call, 0), (at_resolve_want)at_int(call, 1),
+                           (uint32_t)at_int(call, 2), &addr);
     if (err != AT_OK)
         return at_fail_err(call, err, "the name is not resolved");
     at_addr_format(&addr, text);
@@ -85,6 +89,8 @@ at_result at_ping_set(at_call *call)
     bool resolved = false;
     at_err err = at_await_address(call, at_text(call, 0), AT_RESOLVE_V4_FIRST, 0, &addr);
 
+    if (err == AT_OK && !at_ip6_allows(call, &addr))
+        return AT_RESULT_ERROR;
     if (err == AT_OK) {
         resolved = true;
         err = ping(call, &addr, &us);
@@ -157,6 +163,8 @@ static bool take_servers(at_call *call, stored_dns *dns)
             at_fail(call, AT_SUB_PARAM_INVALID, i + 1, "not the address of a server");
             return false;
         }
+        if (!at_ip6_allows(call, server))
+            return false;
         for (unsigned k = 0; k < dns->count; k++)
             if (at_addr_equal(server, &dns->server[k])) {
                 at_fail(call, AT_SUB_PARAM_INVALID, i + 1, "the same server twice");

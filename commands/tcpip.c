@@ -5,6 +5,7 @@
  *   parameter count or type error, as on the part.
  * - CONNECT and CLOSED are connection status: in passthrough they need SYSMSG bit 2.
  * - CLOSED comes after the last received byte: in passive mode it waits for AT+CIPRECVDATA. */
+#include "commands/ip6.h"
 #include "commands/tcpip_priv.h"
 
 #include "core/bytes.h"
@@ -56,6 +57,8 @@ static const at_arg_spec close_args[] = { LINK_ID_OR_ALL };
 static const at_shape close_shapes[] = { AT_SHAPE(MULTIPLE, close_args) };
 static const at_arg_spec mux_args[] = { AT_INT("mode", 0, 1) };
 static const at_shape mux_shapes[] = { AT_SHAPE(NULL, mux_args) };
+static const at_arg_spec ip6_args[] = { AT_INT("enable", 0, 1) };
+static const at_shape ip6_shapes[] = { AT_SHAPE(NULL, ip6_args) };
 static const at_arg_spec server_args[] = {
     AT_INT("mode", 0, 1),
     AT_OPT_INT("param2", 0, 65535, -1),
@@ -113,6 +116,14 @@ static uint8_t by_type(const at_call *call)
 /* --- rows --- */
 
 static const at_cmd rows[] = {
+    { .name = "+CIPV6",
+      .query = at_cipv6_query,
+      .set = at_cipv6_set,
+      AT_SHAPES(ip6_shapes),
+      .flags = AT_SAVED_SYSSTORE,
+      .builds = AT_IN_WIFI,
+      .guide = "3.3.2",
+      .summary = "Enable or disable IPv6" },
     { .name = "+CIPSTATE",
       .query = at_cipstate_query,
       .builds = AT_IN_WIFI,

@@ -17,10 +17,7 @@ static const char FMT_RECONNINTV[] = "+CIPRECONNINTV:%ld\r\n";
 static const char FMT_STATE[] = "+CIPSTATE:%u,\"%s\",\"%s\",%u,%u,%d\r\n";
 static const char FMT_STATUS[] = "STATUS:%d\r\n";
 static const char FMT_STATUS_ROW[] = "+CIPSTATUS:%u,\"%s\",\"%s\",%u,%u,%d\r\n";
-static const char FMT_APIP[] = "+CIFSR:APIP,\"%s\"\r\n";
-static const char FMT_APMAC[] = "+CIFSR:APMAC,\"%s\"\r\n";
-static const char FMT_STAIP[] = "+CIFSR:STAIP,\"%s\"\r\n";
-static const char FMT_STAMAC[] = "+CIFSR:STAMAC,\"%s\"\r\n";
+static const char FMT_CIFSR[] = "+CIFSR:%s%s,\"%s\"\r\n";
 
 /* --- stored --- */
 
@@ -304,27 +301,37 @@ at_result at_cipstatus_execute(at_call *call)
     return AT_RESULT_OK;
 }
 
+/* One interface's rows; addresses of IPv6 only when there are some. */
+static void write_interface(at_call *call, at_netif_id id, const char *name, const uint8_t mac[6])
+{
+    const at_net *net = at_app_of(call)->net;
+    at_ip_config ip;
+    at_addr addr;
+    char text[AT_ADDR_TEXT], mac_text[18];
+    at_net_ip(net, id, &ip);
+    at_addr_format(&ip.ip, text);
+    at_row(call, FMT_CIFSR, name, "IP", text);
+    for (int i = 0; i < 2; i++) {
+        if (!at_net_ip6(net, id, i, &addr))
+            continue;
+        at_addr_format(&addr, text);
+        at_row(call, FMT_CIFSR, name, i == 0 ? "IP6LL" : "IP6GL", text);
+    }
+    at_format_mac(mac_text, mac);
+    at_row(call, FMT_CIFSR, name, "MAC", mac_text);
+}
+
 at_result at_cifsr_execute(at_call *call)
 {
     at_app *app = at_app_of(call);
-    at_ip_config ip;
     uint8_t mac[6];
-    char text[AT_ADDR_TEXT], mac_text[18];
     if (at_softap_is_on(app->softap)) { /* only interfaces that exist have rows */
-        at_net_ip(app->net, AT_NETIF_AP, &ip);
-        at_addr_format(&ip.ip, text);
-        at_row(call, FMT_APIP, text);
         at_softap_bssid(app->softap, mac);
-        at_format_mac(mac_text, mac);
-        at_row(call, FMT_APMAC, mac_text);
+        write_interface(call, AT_NETIF_AP, "AP", mac);
     }
     if (at_station_get(app->station, NULL) == AT_STATION_OFF)
         return AT_RESULT_OK;
-    at_net_ip(app->net, AT_NETIF_STA, &ip);
-    at_addr_format(&ip.ip, text);
-    at_row(call, FMT_STAIP, text);
     at_station_mac(app->station, mac);
-    at_format_mac(mac_text, mac);
-    at_row(call, FMT_STAMAC, mac_text);
+    write_interface(call, AT_NETIF_STA, "STA", mac);
     return AT_RESULT_OK;
 }

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "commands/ip6.h"
 #include "commands/ssl.h"
 
 #include "core/bytes.h"
@@ -21,7 +22,7 @@ at_err at_tcpip_connect(at_call *call, at_tcpip_link *link, const at_link_open_p
         err = at_wait_until(call, &link->changed, AT_WAIT_FOREVER);
     if (err == AT_ERR_CANCELLED)
         at_link_close(links, link->id);
-    if (err == AT_OK && link->result != AT_OK && params->type == AT_LINK_SSL)
+    if (err == AT_OK && link->result != AT_OK && at_link_type_is_tls(params->type))
         *why = at_link_tls_reason(links, link->id);
     return err == AT_OK ? link->result : err;
 }
@@ -53,9 +54,11 @@ static bool take_local_address(at_call *call, start *s, unsigned index)
 {
     if (!at_has(call, index) || call->arg[index].len == 0) /* "Null is also valid" */
         return true;
-    if (at_addr_parse(at_text(call, index), &s->params.local))
+    at_family family = at_link_type_is_v6(s->params.type) ? AT_IPV6 : AT_IPV4;
+    if (at_addr_parse(at_text(call, index), &s->params.local) && s->params.local.family == family)
         return true;
-    at_fail(call, AT_SUB_PARAM_INVALID, index + 1, "<local IP> is not an address");
+    at_fail(call, AT_SUB_PARAM_INVALID, index + 1, "<local IP> is not an %s address",
+            family == AT_IPV6 ? "IPv6" : "IPv4");
     return false;
 }
 
@@ -110,6 +113,8 @@ static at_result start_link(at_call *call, at_tcpip_link *link, unsigned base)
         return at_fail(call, AT_SUB_EXEC_FAIL, 0, "link %u is already connected", link->id);
     if (!take_params(call, &s))
         return AT_RESULT_ERROR;
+    if (at_link_type_is_v6(s.params.type) && !at_net_ip6_on(link->family->app->net))
+        return at_ip6_is_off(call);
     at_copy_text(link->host, sizeof(link->host), at_text(call, base + 1));
     s.params.host = link->host;
     link->reopen = s.params;

@@ -15,7 +15,7 @@ static bool is_open(const at_tcpip_link *link, at_link_info *info)
     return info->state == AT_LINK_OPEN;
 }
 
-static bool take_remote(at_call *call, at_send_target *target, unsigned index)
+static bool take_remote(at_call *call, at_send_target *target, at_resolve_want want, unsigned index)
 {
     bool host = at_has(call, index), port = at_has(call, index + 1);
     if (!host && !port)
@@ -29,7 +29,7 @@ static bool take_remote(at_call *call, at_send_target *target, unsigned index)
                 "<remote host> and <remote port> go together");
         return false;
     }
-    at_err err = at_await_address(call, at_text(call, index), AT_RESOLVE_V4_FIRST, 0, &target->to);
+    at_err err = at_await_address(call, at_text(call, index), want, 0, &target->to);
     if (err != AT_OK) {
         at_fail_err(call, err, "<remote host> has no address");
         return false;
@@ -57,7 +57,8 @@ bool at_send_target_of(at_call *call, at_send_target *target)
         return false;
     }
     target->udp = at_link_type_is_udp(info.type);
-    return take_remote(call, target, base + 1);
+    return take_remote(call, target, at_link_type_is_v6(info.type) ? AT_RESOLVE_V6 : AT_RESOLVE_V4,
+                       base + 1);
 }
 
 /* Everything to the stack, waiting for room as long as the link lives (and so_sndtimeo allows). */

@@ -5,6 +5,7 @@
  * server's clients, not the module's own connections. */
 #include "commands/tcpip_priv.h"
 
+#include "commands/ip6.h"
 #include "commands/ssl.h"
 
 /* wire */
@@ -16,17 +17,12 @@ static const char FMT_STO[] = "+CIPSTO:%u\r\n";
 
 enum { DEFAULT_PORT = 333 };
 
-static bool is_tls(at_link_type type)
-{
-    return type == AT_LINK_SSL || type == AT_LINK_SSLV6;
-}
-
 at_result at_cipserver_query(at_call *call)
 {
     at_listen_params params;
     if (!at_links_listening(at_app_of(call)->links, &params))
         at_row(call, FMT_SERVER_OFF);
-    else if (is_tls(params.type))
+    else if (at_link_type_is_tls(params.type))
         at_row(call, FMT_SERVER_CA, params.port, at_link_type_name(params.type), params.ca);
     else
         at_row(call, FMT_SERVER, params.port, at_link_type_name(params.type));
@@ -44,6 +40,8 @@ static at_result create(at_call *call)
         return at_fail(call, AT_SUB_PARAM_INVALID, 2, "port 0 cannot be listened on");
     if (type < 0 || at_link_type_is_udp((at_link_type)type))
         return at_fail(call, AT_SUB_PARAM_INVALID, 3, "<type> is none of TCP, TCPv6, SSL, SSLv6");
+    if (at_link_type_is_v6((at_link_type)type) && !at_net_ip6_on(family->app->net))
+        return at_ip6_is_off(call);
     at_listen_params params = {
         .type = (at_link_type)type,
         .port = (uint16_t)port,

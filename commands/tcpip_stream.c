@@ -226,17 +226,25 @@ static void end_attempt(at_tcpip_link *link)
         at_link_close(link->family->app->links, link->id);
 }
 
-static bool has_address(const at_app *app)
+/* Whether the station has an address that the link can be opened from. A host that is a link-local
+ * or group address needs no global one. */
+static bool has_address(const at_tcpip_link *link)
 {
+    const at_net *net = link->family->app->net;
     at_ip_config config;
-    at_net_ip(app->net, AT_NETIF_STA, &config);
+    at_addr host, own;
+    if (at_link_type_is_v6(link->reopen.type)) {
+        bool global = !at_addr_parse(link->host, &host) || !at_addr_is_local(&host);
+        return at_net_ip6(net, AT_NETIF_STA, global, &own);
+    }
+    at_net_ip(net, AT_NETIF_STA, &config);
     return config.ip.family != AT_FAMILY_NONE;
 }
 
 static void open_at_boot(at_call *call, at_tcpip_link *link)
 {
     at_err err = AT_OK;
-    while (err == AT_OK && !has_address(link->family->app))
+    while (err == AT_OK && !has_address(link))
         err = at_stream_wait(call, &link->changed, UINT32_MAX);
     if (err == AT_OK)
         reconnect(link);

@@ -9,8 +9,8 @@
  *
  * - <mode> 0 needs no other parameter and forgets the link. <mode> 2 is an ERROR: Bluetooth LE is not
  *   in this build.
- * - Nothing is asked of the present state; types that need what is not there (IPv6) are stored, and
- *   then tried in vain with a line in the log.
+ * - Nothing is asked of the present state; a link that needs IPv6 waits for an address as long as it is
+ *   off.
  * - <keep_alive> counts for this link at every boot; omitted, AT+CIPTCPOPT decides.
  */
 #include <string.h>

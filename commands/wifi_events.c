@@ -169,6 +169,7 @@ void at_wifi_boot(at_app *app)
 {
     at_stored_join join;
 
+    at_net_set_ip6(app->net, at_setting_int(app->settings, AT_SETTING_CIPV6) == 1);
     at_wifi_apply_ip(app);
     at_wifi_apply_dns(app);
     at_wifi_apply_reconnect(app);

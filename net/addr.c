@@ -209,7 +209,7 @@ static size_t size_of(const at_addr *addr)
 bool at_addr_equal(const at_addr *a, const at_addr *b)
 {
     return a->family == b->family && memcmp(a->bytes, b->bytes, size_of(a)) == 0 &&
-           (a->family != AT_IPV6 || a->zone == b->zone);
+           (a->family != AT_IPV6 || a->zone == b->zone || a->zone == 0 || b->zone == 0);
 }
 
 bool at_addr_is_any(const at_addr *addr)
@@ -226,6 +226,14 @@ bool at_addr_is_multicast(const at_addr *addr)
     if (addr->family == AT_IPV4)
         return (addr->bytes[0] & 0xF0u) == 0xE0u;
     return addr->family == AT_IPV6 && addr->bytes[0] == 0xFF;
+}
+
+bool at_addr_is_local(const at_addr *addr)
+{
+    const uint8_t *b = addr->bytes;
+
+    return addr->family == AT_IPV6 &&
+           ((b[0] == 0xFE && (b[1] & 0xC0u) == 0x80) || (b[0] == 0xFF && (b[1] & 0x0Fu) <= 2));
 }
 
 bool at_addr_is_broadcast(const at_addr *addr)

@@ -12,6 +12,7 @@
 #include "net/net_priv.h"
 
 #include "lwip/igmp.h"
+#include "lwip/mld6.h"
 #include "lwip/udp.h"
 
 #include "core/bytes.h"
@@ -85,6 +86,8 @@ static at_err bind_local(at_datagram *d, const at_datagram_params *params)
     if (params->local.family != AT_FAMILY_NONE && !net_is_ours(d->net, &params->local))
         return AT_ERR_UNREACHABLE;
     net_to_lwip(&params->local, &local);
+    if (params->local.family == AT_FAMILY_NONE)
+        ip_addr_set_any(params->v6, &local);
     return net_err(udp_bind(d->pcb, &local, params->local_port));
 }
 
@@ -103,7 +106,7 @@ at_err at_datagram_open(at_net *net, const at_datagram_params *params, at_datagr
     d->on_readable = params->on_readable;
     d->owner = params->owner;
     at_task_init(&d->task, deliver, d);
-    d->pcb = udp_new_ip_type(IPADDR_TYPE_V4);
+    d->pcb = udp_new_ip_type(params->v6 ? IPADDR_TYPE_V6 : IPADDR_TYPE_V4);
     if (d->pcb != NULL)
         err = bind_local(d, params);
     if (err != AT_OK) {
@@ -115,14 +118,48 @@ at_err at_datagram_open(at_net *net, const at_datagram_params *params, at_datagr
     return AT_OK;
 }
 
-static void leave(at_datagram *d)
+static void leave(const at_addr *group)
 {
-    ip_addr_t group;
+    ip_addr_t lwip;
 
-    if (d->group.family == AT_FAMILY_NONE)
+    net_to_lwip(group, &lwip);
+    if (group->family == AT_IPV4)
+        (void)igmp_leavegroup(IP4_ADDR_ANY4, ip_2_ip4(&lwip));
+    else if (group->family == AT_IPV6)
+        (void)mld6_leavegroup(IP6_ADDR_ANY6, ip_2_ip6(&lwip));
+}
+
+/* On every interface: each has its own list, and for IPv6 its own zone. */
+static err_t join(const at_addr *group)
+{
+    ip_addr_t lwip;
+    err_t err;
+
+    net_to_lwip(group, &lwip);
+    if (group->family == AT_IPV4)
+        return igmp_joingroup(IP4_ADDR_ANY4, ip_2_ip4(&lwip));
+    err = mld6_joingroup(IP6_ADDR_ANY6, ip_2_ip6(&lwip));
+    if (err != ERR_OK)
+        leave(group); /* where it worked */
+    return err;
+}
+
+/* Hears the group whatever address the endpoint was bound to, and sends to it from there. */
+static void unbind(at_datagram *d)
+{
+    struct udp_pcb *pcb = d->pcb;
+    const net_interface *interface;
+    at_addr local;
+
+    net_from_lwip(&pcb->local_ip, &local);
+    if (at_addr_is_any(&local))
         return;
-    net_to_lwip(&d->group, &group);
-    (void)igmp_leavegroup(IP4_ADDR_ANY4, ip_2_ip4(&group));
+    interface = local.family == AT_IPV6 ? net_ip6_owner(d->net, &local) : NULL;
+    if (local.family == AT_IPV4)
+        udp_set_multicast_netif_addr(pcb, ip_2_ip4(&pcb->local_ip));
+    else if (interface != NULL)
+        udp_set_multicast_netif_index(pcb, netif_get_index(&interface->lwip));
+    ip_addr_set_any(local.family == AT_IPV6, &pcb->local_ip);
 }
 
 void at_datagram_close(at_datagram *d)
@@ -130,7 +167,7 @@ void at_datagram_close(at_datagram *d)
     if (d == NULL)
         return;
     net_enter(d->net);
-    leave(d);
+    leave(&d->group);
     if (d->pcb != NULL)
         udp_remove(d->pcb);
     while (d->first != NULL)
@@ -141,19 +178,14 @@ void at_datagram_close(at_datagram *d)
 
 at_err at_datagram_join(at_datagram *d, const at_addr *group)
 {
-    ip_addr_t lwip;
     err_t err;
 
     net_enter(d->net);
-    net_to_lwip(group, &lwip);
-    err = igmp_joingroup(IP4_ADDR_ANY4, ip_2_ip4(&lwip));
+    err = join(group);
     if (err != ERR_OK)
         return err == ERR_MEM ? AT_ERR_NOMEM : AT_ERR_UNREACHABLE;
     d->group = *group;
-    /* Hear the group whatever address we were bound to, and send to it from there. */
-    if (!ip_addr_isany(&d->pcb->local_ip))
-        udp_set_multicast_netif_addr(d->pcb, ip_2_ip4(&d->pcb->local_ip));
-    ip_addr_set_any(0, &d->pcb->local_ip);
+    unbind(d);
     return AT_OK;
 }
 
@@ -167,6 +199,7 @@ at_err at_datagram_send(at_datagram *d, const void *data, size_t len, const at_a
 {
     struct pbuf *p;
     ip_addr_t lwip;
+    at_addr local;
     err_t err;
 
     if (len > UDP_PAYLOAD_MAX)
@@ -176,7 +209,8 @@ at_err at_datagram_send(at_datagram *d, const void *data, size_t len, const at_a
     if (p == NULL)
         return AT_ERR_NOMEM;
     (void)pbuf_take(p, data, (u16_t)len);
-    net_to_lwip(to, &lwip);
+    net_from_lwip(&d->pcb->local_ip, &local);
+    net_to_scoped(d->net, to, &local, &lwip);
     err = udp_sendto(d->pcb, p, &lwip, port);
     pbuf_free(p);
     return net_err(err);

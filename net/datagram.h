@@ -7,6 +7,7 @@
 typedef struct at_datagram at_datagram;
 
 typedef struct at_datagram_params {
+    bool v6;             /* IPv6 instead of IPv4 */
     at_addr local;       /* address to bind, family NONE: any */
     uint16_t local_port; /* 0: any free */
     size_t limit;        /* bytes kept at most; newer datagrams are dropped with a log line */
@@ -19,7 +20,7 @@ typedef struct at_datagram_params {
 /* AT_ERR_EXISTS: the local port is in use; AT_ERR_UNREACHABLE: local is not ours; AT_ERR_NOMEM. */
 at_err at_datagram_open(at_net *net, const at_datagram_params *params, at_datagram **datagram);
 void at_datagram_close(at_datagram *d); /* leaves groups, drops what is queued; NULL is allowed */
-/* Receives what is sent to the IPv4 group as well. AT_ERR_NOMEM, AT_ERR_UNREACHABLE. */
+/* Receives what is sent to the group, of the endpoint's family, as well. AT_ERR_NOMEM, AT_ERR_UNREACHABLE. */
 at_err at_datagram_join(at_datagram *d, const at_addr *group);
 uint16_t at_datagram_port(const at_datagram *d); /* the local one */
 

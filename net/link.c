@@ -65,6 +65,16 @@ bool at_link_type_is_udp(at_link_type type)
     return type == AT_LINK_UDP || type == AT_LINK_UDPV6;
 }
 
+bool at_link_type_is_v6(at_link_type type)
+{
+    return type == AT_LINK_TCPV6 || type == AT_LINK_UDPV6 || type == AT_LINK_SSLV6;
+}
+
+static at_family family_of(at_link_type type)
+{
+    return at_link_type_is_v6(type) ? AT_IPV6 : AT_IPV4;
+}
+
 /* ---- the state machine ---- */
 
 void link_set_state(net_link *link, at_link_state state)
@@ -145,7 +155,8 @@ static bool depends_on(const net_link *link, const at_addr *addr)
         link->stream->ops->ends(link->stream, &ends);
         return at_addr_equal(&ends.local, addr);
     }
-    return at_addr_equal(&link->local, addr) || !net_has_address(link->links->net);
+    return at_addr_equal(&link->local, addr) ||
+           !net_has_address(link->links->net, family_of(link->type));
 }
 
 /* Maybe from inside the stack: take notes. */
@@ -213,8 +224,8 @@ static void resolved(void *arg, at_err err, const at_addr *addr)
     net_link *link = arg;
 
     link->resolve = NULL;
-    if (err == AT_OK && addr->family != AT_IPV4)
-        err = AT_ERR_NOT_FOUND;
+    if (err == AT_OK && !net_ip6_reaches(link->links->net, addr))
+        err = AT_ERR_UNREACHABLE;
     if (err == AT_OK) {
         link->remote = *addr;
         err = at_link_type_is_udp(link->type) ? link_udp_connect(link) : link_tcp_connect(link);
@@ -245,20 +256,21 @@ at_err at_link_open(at_links *links, unsigned id, const at_link_open_params *par
     if (link->state != AT_LINK_FREE)
         return AT_ERR_STATE;
     link->tls_reason = AT_TLS_FINE;
-    if (params->type != AT_LINK_TCP && params->type != AT_LINK_UDP && params->type != AT_LINK_SSL)
+    if (at_link_type_is_v6(params->type) && !at_net_ip6_on(links->net))
         return AT_ERR_UNSUPPORTED;
-    if (!net_has_address(links->net))
+    if (!net_has_address(links->net, family_of(params->type)))
         return AT_ERR_UNREACHABLE;
     fill(link, params);
     if (at_link_type_is_udp(params->type))
         err = link_udp_open(link);
     else if (params->local.family != AT_FAMILY_NONE && !net_is_ours(links->net, &params->local))
         err = AT_ERR_UNREACHABLE;
-    if (err == AT_OK && link_is_tls(params->type))
+    if (err == AT_OK && at_link_type_is_tls(params->type))
         err = link_tls_prepare(link, params);
     if (err == AT_OK)
-        err = at_resolve_start(links->net, params->host, AT_RESOLVE_V4, 0, resolved, link,
-                               &link->resolve);
+        err = at_resolve_start(links->net, params->host,
+                               at_link_type_is_v6(params->type) ? AT_RESOLVE_V6 : AT_RESOLVE_V4, 0,
+                               resolved, link, &link->resolve);
     if (err != AT_OK) {
         at_datagram_close(link->datagram);
         link->datagram = NULL;

@@ -23,6 +23,8 @@ typedef enum at_link_type {
 const char *at_link_type_name(at_link_type type);
 int at_link_type_parse(const char *name);
 bool at_link_type_is_udp(at_link_type type);
+bool at_link_type_is_v6(at_link_type type);
+bool at_link_type_is_tls(at_link_type type);
 
 typedef enum at_link_state {
     AT_LINK_FREE,       /* no connection */
@@ -76,8 +78,8 @@ typedef struct at_link_open_params {
 } at_link_open_params;
 
 /* Starts opening; OPENED or FAILED follows from a task. AT_ERR_STATE: the link is not free;
- * AT_ERR_UNREACHABLE: no interface has an address; AT_ERR_NOMEM; AT_ERR_EXISTS: local port in use;
- * AT_ERR_UNSUPPORTED: this type needs IPv6, which is not there; and the errors of at_tls_config_create. */
+ * AT_ERR_UNREACHABLE: no interface has an address of the type's family; AT_ERR_NOMEM; AT_ERR_EXISTS: local port in use;
+ * AT_ERR_UNSUPPORTED: this type needs IPv6, which is off; and the errors of at_tls_config_create. */
 at_err at_link_open(at_links *links, unsigned id, const at_link_open_params *params);
 /* Why TLS failed when the link was opened last, AT_TLS_FINE when it was something else. */
 at_tls_reason at_link_tls_reason(const at_links *links, unsigned id);

@@ -66,7 +66,6 @@ at_err link_tcp_close(net_link *link);
 void link_on_stream(void *owner, at_stream *stream, unsigned events); /* of the topmost stream */
 
 /* --- link_tls.c --- */
-bool link_is_tls(at_link_type type);
 at_err link_tls_prepare(net_link *link, const at_link_open_params *params);
 at_err link_tls_connect(net_link *link, at_stream *below); /* owns below from now on */
 void link_tls_adopt(net_link *link, at_stream *below);

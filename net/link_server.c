@@ -87,6 +87,7 @@ static void release_tls(at_links *links)
 at_err at_links_listen(at_links *links, const at_listen_params *params)
 {
     at_tcp_listen_params below = {
+        .v6 = at_link_type_is_v6(params->type),
         .port = params->port,
         .backlog = SERVER_BACKLOG,
         .options = { params->options.nodelay, params->options.keep_alive_s },
@@ -98,9 +99,10 @@ at_err at_links_listen(at_links *links, const at_listen_params *params)
     if (links->listener != NULL)
         return AT_ERR_STATE;
     links->server_tls_reason = AT_TLS_FINE;
-    if (params->type != AT_LINK_TCP && params->type != AT_LINK_SSL)
+    if (at_link_type_is_udp(params->type) ||
+        (at_link_type_is_v6(params->type) && !at_net_ip6_on(links->net)))
         return AT_ERR_UNSUPPORTED;
-    if (params->type == AT_LINK_SSL && (err = link_tls_listen(links, params)) != AT_OK)
+    if (at_link_type_is_tls(params->type) && (err = link_tls_listen(links, params)) != AT_OK)
         return err;
     err = at_tcp_listen(links->net, &below, &links->listener);
     if (err != AT_OK) {

@@ -11,7 +11,7 @@
 
 #include "core/bytes.h"
 
-bool link_is_tls(at_link_type type)
+bool at_link_type_is_tls(at_link_type type)
 {
     return type == AT_LINK_SSL || type == AT_LINK_SSLV6;
 }
@@ -89,7 +89,7 @@ void link_tls_adopt(net_link *link, at_stream *below)
 
 void link_tls_failed(net_link *link)
 {
-    if (link_is_tls(link->type))
+    if (at_link_type_is_tls(link->type))
         link->tls_reason = at_tls_why(link->stream);
 }
 

@@ -37,6 +37,7 @@ static void on_readable(void *owner)
 at_err link_udp_open(net_link *link)
 {
     at_datagram_params params = {
+        .v6 = at_link_type_is_v6(link->type),
         .local = link->local,
         .local_port = link->local_port,
         .limit = net_window(link->links->net),

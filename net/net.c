@@ -94,6 +94,12 @@ void net_watch_remove(at_net *net, net_watch *watch)
     }
 }
 
+void net_tell_watches(at_net *net, const at_addr *lost)
+{
+    for (net_watch *watch = net->watches; watch != NULL; watch = watch->next)
+        watch->lost(watch->arg, lost);
+}
+
 static void prepare(void *arg)
 {
     at_net *net = arg;
@@ -159,8 +165,8 @@ void at_net_input(at_net *net, at_netif_id id, const uint8_t *frame, size_t len)
 
     if (!interface->up || len < ETHERNET_HEADER || len > AT_RADIO_FRAME_MAX)
         return;
-    if (frame[12] == 0x86 && frame[13] == 0xDD)
-        return; /* IPv6 is not switched on */
+    if (frame[12] == 0x86 && frame[13] == 0xDD && !net->ip6)
+        return;
     net_enter(net);
     p = pbuf_alloc(PBUF_RAW, (u16_t)AT_MAX(len, FRAME_MIN), PBUF_RAM);
     if (p == NULL) {
@@ -224,9 +230,11 @@ void net_dns_apply(at_net *net)
     for (int i = 0; i < AT_DNS_SERVERS; i++) {
         ip_addr_t server;
 
-        if (i < count)
-            net_to_lwip(&servers[i], &server);
-        dns_setserver((u8_t)i, i < count ? &server : NULL);
+        bool usable = i < count && (net->ip6 || servers[i].family != AT_IPV6);
+
+        if (usable)
+            net_to_scoped(net, &servers[i], NULL, &server);
+        dns_setserver((u8_t)i, usable ? &server : NULL);
     }
 }
 
@@ -263,18 +271,13 @@ static void deliver(void *arg)
         net->on_event(net->owner, interface->id, AT_NET_LOST_IP);
         return;
     }
-    if (at_addr_is_any(&now) || at_addr_equal(&now, &interface->announced))
+    if (net_ip6_deliver(interface) || at_addr_is_any(&now) ||
+        at_addr_equal(&now, &interface->announced))
         return;
     interface->announced = now;
     at_addr_format(&now, text);
     at_log(net->log, AT_LOG_INFO, "net", "%.2s: address %s", interface->lwip.name, text);
     net->on_event(net->owner, interface->id, AT_NET_GOT_IP);
-}
-
-static void tell_watches(at_net *net, const at_addr *lost)
-{
-    for (net_watch *watch = net->watches; watch != NULL; watch = watch->next)
-        watch->lost(watch->arg, lost);
 }
 
 /* lwIP: the interface's address or state changed. */
@@ -286,10 +289,11 @@ static void status_changed(struct netif *lwip)
 
     if (!at_addr_is_any(&interface->announced) && !at_addr_equal(&now, &interface->announced)) {
         interface->lost = true;
-        tell_watches(net, &interface->announced);
+        net_tell_watches(net, &interface->announced);
     }
-    if (interface->dhcp && !at_addr_is_any(&now))
+    if (interface->dhcp && !at_addr_is_any(&now) && !at_addr_equal(&now, &interface->announced))
         learn_servers(net);
+    net_ip6_changed(interface);
     at_loop_post(net->loop, &interface->task);
 }
 
@@ -420,6 +424,7 @@ static void go_up(net_interface *interface)
         start_dhcp(interface);
     else if (!at_addr_is_any(&interface->fixed.ip))
         set_address(interface, &interface->fixed);
+    net_ip6_start(interface);
 }
 
 static void go_down(net_interface *interface)
@@ -428,7 +433,8 @@ static void go_down(net_interface *interface)
 
     interface->up = false;
     if (!at_addr_is_any(&lost)) /* before lwIP aborts connections in an order of its own */
-        tell_watches(interface->net, &lost);
+        net_tell_watches(interface->net, &lost);
+    net_ip6_stop(interface);
     netif_set_link_down(&interface->lwip);
     stop_dhcp(interface);
     clear_address(interface);
@@ -453,12 +459,16 @@ bool at_net_is_up(const at_net *net, at_netif_id id)
     return net->interfaces[id].up;
 }
 
-bool net_has_address(const at_net *net)
+bool net_has_address(const at_net *net, at_family family)
 {
     for (int i = 0; i < AT_NETIF_COUNT; i++) {
-        at_addr addr = address_of(&net->interfaces[i]);
+        const net_interface *interface = &net->interfaces[i];
+        at_addr addr = address_of(interface);
 
-        if (net->interfaces[i].up && !at_addr_is_any(&addr))
+        if (!interface->up)
+            continue;
+        if ((family != AT_IPV6 && !at_addr_is_any(&addr)) ||
+            (family != AT_IPV4 && net_ip6_has_address(interface)))
             return true;
     }
     return false;
@@ -466,6 +476,8 @@ bool net_has_address(const at_net *net)
 
 bool net_is_ours(const at_net *net, const at_addr *addr)
 {
+    if (addr->family == AT_IPV6)
+        return net_ip6_owner(net, addr) != NULL;
     for (int i = 0; i < AT_NETIF_COUNT; i++) {
         at_addr own = address_of(&net->interfaces[i]);
 
@@ -528,16 +540,6 @@ void at_net_ip(const at_net *net, at_netif_id id, at_ip_config *config)
     net_from_lwip(&interface->lwip.ip_addr, &config->ip);
     net_from_lwip(&interface->lwip.gw, &config->gateway);
     net_from_lwip(&interface->lwip.netmask, &config->netmask);
-}
-
-bool at_net_ip6(const at_net *net, at_netif_id id, int index, at_addr *addr)
-{
-    const struct netif *lwip = &net->interfaces[id].lwip;
-
-    if (index < 0 || index > 1 || !ip6_addr_isvalid(netif_ip6_addr_state(lwip, index)))
-        return false;
-    net_from_lwip(netif_ip_addr6(lwip, index), addr);
-    return true;
 }
 
 /* ---- accounting ---- */

@@ -14,10 +14,10 @@ typedef struct at_net at_net;
 typedef enum at_netif_id { AT_NETIF_STA, AT_NETIF_AP, AT_NETIF_COUNT } at_netif_id;
 
 typedef enum at_net_event {
-    AT_NET_GOT_IP,  /* an IPv4 address is usable: DHCP bound with a new address, or static */
-    AT_NET_LOST_IP, /* the address went: link down, lease expired */
-    AT_NET_GOT_IP6_LL,
-    AT_NET_GOT_IP6_GL,
+    AT_NET_GOT_IP,     /* an IPv4 address is usable: DHCP bound with a new address, or static */
+    AT_NET_LOST_IP,    /* the address went: link down, lease expired */
+    AT_NET_GOT_IP6_LL, /* a link-local address is usable */
+    AT_NET_GOT_IP6_GL, /* a global one; once for each */
 } at_net_event;
 
 typedef struct at_net_config {
@@ -60,6 +60,11 @@ void at_net_ip(const at_net *net, at_netif_id id, at_ip_config *config);
 void at_net_set_hostname(at_net *net, at_netif_id id, const char *hostname); /* copied */
 /* Index 0 link-local, 1 global; false when there is none yet. */
 bool at_net_ip6(const at_net *net, at_netif_id id, int index, at_addr *addr);
+/* IPv6 on every interface (guide 3.3.2, off at first): link-local addresses by EUI-64, and for the
+ * station global ones by router advertisements (RFC 4862); told by events one and two seconds
+ * later. Off: the addresses and the connections over them end at once. */
+void at_net_set_ip6(at_net *net, bool on);
+bool at_net_ip6_on(const at_net *net);
 
 #define AT_DNS_SERVERS 3
 /* Manual servers win over what DHCP tells; NULL and 0: automatic (guide 3.3.37, defaults

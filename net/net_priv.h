@@ -17,6 +17,9 @@
 /* --- addresses and errors (glue.c) --- */
 void net_to_lwip(const at_addr *addr, ip_addr_t *lwip); /* family NONE: 0.0.0.0 */
 void net_from_lwip(const ip_addr_t *lwip, at_addr *addr);
+/* A destination; link-local ones get the zone of the interface of `local` (NULL or NONE: the first
+ * with IPv6). */
+void net_to_scoped(const at_net *net, const at_addr *to, const at_addr *local, ip_addr_t *lwip);
 at_err net_err(err_t err);
 
 /* --- lwIP's hooks (lwip_port/hooks.c) --- */
@@ -46,6 +49,7 @@ void net_enter(at_net *net);
 /* Arms the timer for what is needed next; before each wait of the loop. */
 void net_timers_arm(at_net *net);
 uint32_t net_timers_count(const at_net *net);
+void net_timers_nd6_now(at_net *net); /* a tick of ND6 now; the others follow every second */
 
 /* --- the interfaces (net.c) --- */
 typedef struct net_interface {
@@ -55,11 +59,12 @@ typedef struct net_interface {
     at_netif_send send;
     void *send_ctx;
     bool added, up, dhcp;
-    bool lost;          /* an announced address went since the task ran last */
-    at_addr announced;  /* the address of the last AT_NET_GOT_IP */
-    at_ip_config fixed; /* static configuration */
-    at_task task;       /* delivers events */
-    at_timer retry;     /* DHCP could not start for lack of memory */
+    bool lost;         /* an announced address went since the task ran last */
+    at_addr announced; /* the address of the last AT_NET_GOT_IP */
+    at_addr announced6[LWIP_IPV6_NUM_ADDRESSES]; /* as told; the first is link-local */
+    at_ip_config fixed;                          /* static configuration */
+    at_task task;                                /* delivers events */
+    at_timer retry;                              /* DHCP could not start for lack of memory */
     char hostname[AT_HOSTNAME_MAX + 1];
 } net_interface;
 
@@ -91,6 +96,7 @@ struct at_net {
     net_interface interfaces[AT_NETIF_COUNT];
     net_watch *watches;
     net_flush *flushes;
+    bool ip6; /* IPv6 is switched on */
     bool dns_manual, dns_told;
     at_addr dns[AT_DNS_SERVERS];      /* manual */
     at_addr dns_auto[AT_DNS_SERVERS]; /* what DHCP told last */
@@ -98,12 +104,24 @@ struct at_net {
 
 uint16_t net_window(const at_net *net);
 uint16_t net_send_buffer(const at_net *net);
-bool net_has_address(const at_net *net); /* an IPv4 address on an interface that is up */
+/* An address of this family, NONE: of any, on an interface that is up. */
+bool net_has_address(const at_net *net, at_family family);
 bool net_is_ours(const at_net *net, const at_addr *addr);
+void net_tell_watches(at_net *net, const at_addr *lost);
 void net_watch_add(at_net *net, net_watch *watch);
 void net_watch_remove(at_net *net, net_watch *watch);
 void net_flush_later(at_net *net, net_flush *flush);
 void net_flush_cancel(at_net *net, net_flush *flush);
+
+/* --- IPv6 of an interface (ip6.c) --- */
+void net_ip6_start(net_interface *interface); /* when switched on and up */
+void net_ip6_stop(net_interface *interface);
+void net_ip6_changed(net_interface *interface); /* lwIP changed the state of an address */
+bool net_ip6_deliver(net_interface *interface); /* told one event; false: there is none */
+/* False: a destination beyond the link, and no global address. lwIP would send and send again. */
+bool net_ip6_reaches(const at_net *net, const at_addr *to);
+bool net_ip6_has_address(const net_interface *interface);
+const net_interface *net_ip6_owner(const at_net *net, const at_addr *addr); /* NULL: not ours */
 
 /* --- DNS servers (resolve.c's side of net.h) --- */
 void net_dns_apply(at_net *net); /* gives lwIP the servers that count now */

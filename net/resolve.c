@@ -91,10 +91,11 @@ static void on_found(const char *name, const ip_addr_t *found, void *arg)
         finish(query, query->net->timers.running ? AT_ERR_TIMEOUT : AT_ERR_NOT_FOUND);
 }
 
-/* IPv4 first falls back to IPv6 only once IPv6 is switched on: an address nobody can reach is no
- * answer. */
-static u8_t type_for(at_resolve_want want)
+/* IPv4 first falls back to IPv6 only while IPv6 is on: an address nobody can reach is no answer. */
+static u8_t type_for(const at_net *net, at_resolve_want want)
 {
+    if (want == AT_RESOLVE_V4_FIRST && net->ip6)
+        return LWIP_DNS_ADDRTYPE_IPV4_IPV6;
     return want == AT_RESOLVE_V6 ? LWIP_DNS_ADDRTYPE_IPV6 : LWIP_DNS_ADDRTYPE_IPV4;
 }
 
@@ -107,7 +108,7 @@ static at_err ask(at_resolve *query, const char *name, at_resolve_want want)
     net_enter(net);
     net_dns_apply(net);
     net->timers.dns_used = true;
-    err = dns_gethostbyname_addrtype(name, &found, on_found, query, type_for(want));
+    err = dns_gethostbyname_addrtype(name, &found, on_found, query, type_for(net, want));
     if (err == ERR_OK) {
         net_from_lwip(&found, &query->addr);
         finish(query, AT_OK);
@@ -138,7 +139,7 @@ static at_err begin(at_resolve *query, const char *name, at_resolve_want want)
         finish(query, wanted(want, &literal) ? AT_OK : AT_ERR_NOT_FOUND);
         return AT_OK;
     }
-    if (!net_has_address(query->net)) {
+    if (!net_has_address(query->net, AT_FAMILY_NONE)) {
         finish(query, AT_ERR_UNREACHABLE);
         return AT_OK;
     }

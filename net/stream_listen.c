@@ -84,11 +84,13 @@ at_err at_tcp_listen(at_net *net, const at_tcp_listen_params *params, at_tcp_lis
     l->on_client = params->on_client;
     l->owner = params->owner;
     at_task_init(&l->task, hand_over, l);
-    l->pcb = tcp_new_ip_type(IPADDR_TYPE_V4);
+    l->pcb = tcp_new_ip_type(params->v6 ? IPADDR_TYPE_V6 : IPADDR_TYPE_V4);
     if (l->pcb == NULL)
         goto failed;
     ip_set_option(l->pcb, SOF_REUSEADDR); /* clients of a former listener may still be connected */
     net_to_lwip(&params->local, &local);
+    if (params->local.family == AT_FAMILY_NONE)
+        ip_addr_set_any(params->v6, &local);
     err = tcp_bind(l->pcb, &local, params->port);
     if (err != ERR_OK)
         goto failed;

@@ -431,7 +431,9 @@ static err_t start_connecting(tcp_stream *s, const at_tcp_params *params)
     err_t err;
 
     net_to_lwip(&params->local, &local);
-    net_to_lwip(&params->to, &to);
+    net_to_scoped(s->net, &params->to, &params->local, &to);
+    if (params->local.family == AT_FAMILY_NONE)
+        ip_addr_set_any(params->to.family == AT_IPV6, &local);
     if (params->local.family != AT_FAMILY_NONE && !net_is_ours(s->net, &params->local))
         return ERR_RTE;
     if (params->local.family != AT_FAMILY_NONE || params->local_port != 0) {

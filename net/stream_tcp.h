@@ -24,7 +24,8 @@ at_err at_tcp_connect(at_net *net, const at_tcp_params *params, at_stream **stre
 typedef struct at_tcp_listener at_tcp_listener;
 
 typedef struct at_tcp_listen_params {
-    at_addr local; /* family NONE: every address */
+    bool v6;       /* IPv6 clients instead of IPv4 ones */
+    at_addr local; /* family NONE: every address of the family */
     uint16_t port;
     uint8_t backlog;           /* handshakes under way and clients not yet handed over, at most */
     at_stream_options options; /* clients begin with them */

@@ -14,10 +14,11 @@
  *   DHCP fine        a request waits for its answer
  *   IGMP, MLD        a report is due
  *   DNS              a query is under way
- *   ND6              never yet: IPv6 is not switched on
+ *   ND6              duplicate address detection, a search for a router or for a neighbour is
+ *                    under way; or when an address of ours runs out
  *
  * Catching up. Some handlers also count time that nobody waits for: ARP entries and DNS answers
- * age, TCP has its tick count. Their missed ticks are made up for at the next entry into the stack
+ * age, so do neighbours, routers and prefixes of IPv6, TCP has its tick count. Their missed ticks are made up for at the next entry into the stack
  * (net_enter), before anything looks at them, so to lwIP its timers seem to have run all along.
  * The others are skipped. A tick that was needed and comes late, as when the computer was
  * suspended, is made up for twice at most, or the missed time would run out all retransmissions at
@@ -38,6 +39,7 @@
 #include "lwip/memp.h"
 #include "lwip/mld6.h"
 #include "lwip/nd6.h"
+#include "lwip/priv/nd6_priv.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/stats.h"
 #include "lwip/timeouts.h"
@@ -51,6 +53,7 @@
 #define DNS_TICKS_MAX 100000u /* about a day of cached answers */
 #define UNLIMITED     UINT32_MAX
 #define LATE_TICKS    2u
+#define ND6_CYCLIC    7u /* its place in the table */
 
 struct net_timeout {
     at_timer timer;
@@ -190,10 +193,50 @@ static uint32_t dns_wait(const at_net *net)
     return net->timers.dns_users > 0 ? 1 : NOT_NEEDED;
 }
 
+/* Reachable neighbours, routers and prefixes only age. */
+static bool nd6_neighbors_need(void)
+{
+    for (unsigned i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++) {
+        u8_t state = neighbor_cache[i].state;
+
+        if (state == ND6_INCOMPLETE || state == ND6_DELAY || state == ND6_PROBE)
+            return true;
+    }
+    return false;
+}
+
+static uint32_t nd6_address_wait(const struct netif *lwip, int index)
+{
+    u8_t state = netif_ip6_addr_state(lwip, index);
+    u32_t life = netif_ip6_addr_valid_life(lwip, index);
+
+    if (ip6_addr_istentative(state))
+        return 1;
+    if (ip6_addr_isinvalid(state) || ip6_addr_life_isstatic(life) || ip6_addr_life_isinfinite(life))
+        return NOT_NEEDED;
+    return life;
+}
+
 static uint32_t nd6_wait(const at_net *net)
 {
-    (void)net;
-    return NOT_NEEDED;
+    uint32_t wait = NOT_NEEDED;
+
+    if (!net->ip6)
+        return NOT_NEEDED;
+    if (nd6_neighbors_need())
+        return 1;
+    for (int i = 0; i < AT_NETIF_COUNT; i++) {
+        const struct netif *lwip = &net->interfaces[i].lwip;
+
+        if (!net->interfaces[i].up)
+            continue;
+        if (lwip->rs_count > 0 && !ip6_addr_isinvalid(netif_ip6_addr_state(lwip, 0)) &&
+            !ip6_addr_isduplicated(netif_ip6_addr_state(lwip, 0)))
+            return 1;
+        for (int k = 0; k < LWIP_IPV6_NUM_ADDRESSES; k++)
+            wait = AT_MIN(wait, nd6_address_wait(lwip, k));
+    }
+    return wait;
 }
 
 /* ---- what is caught up: how many of the missed ticks count ---- */
@@ -213,6 +256,11 @@ static uint32_t arp_missed(const at_net *net)
 static uint32_t dhcp_missed(const at_net *net)
 {
     return dhcp_coarse_wait(net) != NOT_NEEDED ? UNLIMITED : 0;
+}
+
+static uint32_t nd6_missed(const at_net *net)
+{
+    return net->ip6 ? UNLIMITED : 0;
 }
 
 static uint32_t dns_missed(const at_net *net)
@@ -237,7 +285,7 @@ static const cyclic cyclics[NET_CYCLIC_COUNT] = {
     { DHCP_FINE_TIMER_MSECS, dhcp_fine_tmr, dhcp_fine_wait, NULL },
     { IGMP_TMR_INTERVAL, igmp_tmr, igmp_wait, NULL },
     { DNS_TMR_INTERVAL, dns_tmr, dns_wait, dns_missed },
-    { ND6_TMR_INTERVAL, nd6_tmr, nd6_wait, NULL },
+    [ND6_CYCLIC] = { ND6_TMR_INTERVAL, nd6_tmr, nd6_wait, nd6_missed },
     { IP6_REASS_TMR_INTERVAL, ip6_reass_tmr, reassembly6_wait, NULL },
     { MLD6_TMR_INTERVAL, mld6_tmr, mld_wait, NULL },
 };
@@ -310,6 +358,15 @@ void net_timers_init(at_net *net)
     for (unsigned i = 0; i < NET_CYCLIC_COUNT; i++)
         net->timers.last_us[i] = now;
     net->timers.sync_us = now;
+}
+
+void net_timers_nd6_now(at_net *net)
+{
+    net_timers *timers = &net->timers;
+
+    timers->last_us[ND6_CYCLIC] = at_loop_now(net->loop);
+    timers->sync_us = 0; /* found out again at the next entry */
+    nd6_tmr();
 }
 
 uint32_t net_timers_count(const at_net *net)

@@ -122,14 +122,41 @@ static peer_step done_step(peer_endpoint *e)
     return PEER_OK;
 }
 
+static bool ipv6_parse(peer_endpoint *e, char *args)
+{
+    at_addr addr;
+
+    at_copy_text(e->host, sizeof e->host, args);
+    return e->peer->addressed && (*args == '\0' || at_addr_parse(args, &addr));
+}
+
+static peer_step ipv6_step(peer_endpoint *e)
+{
+    at_addr wanted = { 0 }, own;
+    char text[AT_ADDR_TEXT];
+
+    at_net_set_ip6(e->peer->net, true);
+    (void)at_addr_parse(e->host, &wanted);
+    if (!at_net_ip6(e->peer->net, AT_NETIF_STA, at_addr_is_local(&wanted) ? 0 : 1, &own))
+        return PEER_WAIT;
+    if (wanted.family == AT_FAMILY_NONE || at_addr_equal(&wanted, &own))
+        return PEER_OK;
+    at_addr_format(&own, text);
+    return peer_fail(e, text);
+}
+
 static bool listen_parse(peer_endpoint *e, char *args)
 {
-    return strcmp(peer_word(&args), "tcp") == 0 && peer_take_port(e, &args) && e->listener == NULL;
+    const char *kind = peer_word(&args);
+
+    e->v6 = strcmp(kind, "tcp6") == 0;
+    return (e->v6 || strcmp(kind, "tcp") == 0) && peer_take_port(e, &args) && e->listener == NULL;
 }
 
 static peer_step listen_step(peer_endpoint *e)
 {
-    at_tcp_listen_params params = { .port = e->port,
+    at_tcp_listen_params params = { .v6 = e->v6,
+                                    .port = e->port,
                                     .backlog = 5,
                                     .options = { .nodelay = true },
                                     .on_client = on_client,
@@ -384,13 +411,22 @@ static peer_step window_step(peer_endpoint *e)
 
 static bool udp_parse(peer_endpoint *e, char *args)
 {
+    e->v6 = false;
     return e->datagram == NULL && peer_take_port(e, &args) && peer_take_host(e, &args);
+}
+
+static bool udp6_parse(peer_endpoint *e, char *args)
+{
+    bool ok = udp_parse(e, args);
+
+    e->v6 = true;
+    return ok;
 }
 
 static peer_step udp_step(peer_endpoint *e)
 {
     at_datagram_params params = {
-        .local_port = e->port, .limit = 1000000, .on_readable = on_datagram, .owner = e
+        .v6 = e->v6, .local_port = e->port, .limit = 1000000, .on_readable = on_datagram, .owner = e
     };
     at_addr group;
     at_err err = at_datagram_open(e->peer->net, &params, &e->datagram);
@@ -509,6 +545,7 @@ static bool timeout_parse(peer_endpoint *e, char *args)
 }
 
 static const peer_command commands[] = {
+    { "ipv6", ipv6_parse, ipv6_step },          { "udp6", udp6_parse, udp_step },
     { "address", address_parse, done_step },    { "listen", listen_parse, listen_step },
     { "accept", accept_parse, accept_step },    { "connect", host_port_parse, connect_step },
     { "send", bytes_parse, send_step },         { "expect", bytes_parse, expect_step },

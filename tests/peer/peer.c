@@ -240,9 +240,14 @@ static void on_frame(void *owner, uint8_t *frame, size_t len)
 
 static void on_net(void *owner, at_netif_id netif, at_net_event event)
 {
-    (void)owner;
+    struct peer *p = owner;
+
     (void)netif;
     (void)event;
+    for (peer_endpoint *e = p->endpoints; e != NULL; e = e->next) {
+        if (e->command != NULL)
+            peer_advance(e);
+    }
 }
 
 static bool start_net(struct peer *p, const peer_seams *seams)

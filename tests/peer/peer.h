@@ -14,10 +14,13 @@
  * blanks count.
  *
  *     address ADDR/BITS [GATEWAY]   once, first; the interface is up when it answers
- *     listen tcp PORT               becomes a listener; `accept` on the same endpoint
+ *     ipv6 [ADDR]                   switches IPv6 on; answers when there is a global address by the
+ *                                   router's prefix (a failure when it is not ADDR), or with a
+ *                                   link-local ADDR when there is that
+ *     listen tcp|tcp6 PORT          becomes a listener; `accept` on the same endpoint
  *     accept [NAME]                 waits for a client: this endpoint's connection (listening goes
  *                                   on), or with NAME the connection becomes that endpoint
- *     connect HOST PORT             TCP to an IPv4 address; fail refused, timeout, unreachable
+ *     connect HOST PORT             TCP to an address; fail refused, timeout, unreachable
  *     send BYTES                    done when the stack took all of them
  *     expect BYTES                  exactly these come next on the stream, in any segmentation
  *     silence MS                    nothing arrives (no byte, datagram, client or end) for MS ms
@@ -29,7 +32,7 @@
  *     window stop|go                stops or resumes taking bytes out of the stack's window
  *     fill N SEED                   sends N pseudo-random bytes
  *     drain N SEED                  the next N bytes are those of fill with the same seed
- *     udp PORT [GROUP]              a UDP endpoint; with GROUP it joins the multicast group
+ *     udp|udp6 PORT [GROUP]         a UDP endpoint; with GROUP it joins the multicast group
  *     sendto HOST PORT BYTES        one datagram
  *     recvfrom HOST PORT BYTES      the next datagram is this one; HOST or PORT may be * for any
  *     fillto HOST PORT N SEED       one datagram of N pseudo-random bytes

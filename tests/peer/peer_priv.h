@@ -54,6 +54,7 @@ struct peer_endpoint {
     char host[64];
     uint16_t port;
     char other[PEER_NAME_MAX + 1];
+    bool v6; /* of listen and udp */
     bool started, expired;
     /* the network side */
     at_stream *stream;
