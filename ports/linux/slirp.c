@@ -11,19 +11,14 @@
  * state, and the whole yield of a poll is handed over in one go. What does not fit is lost, as on
  * a wire. The other way, data segments wait for the end of the turn and reach libslirp joined.
  *
- * The library is loaded with the first uplink: with GLib behind it, it is a third of the program's
- * start and of its memory, and a module that never leaves its air needs neither.
- *
  * The descriptors change with every connection, so an instance is a group of the poller.
  * The gateway's hardware address is libslirp's own: 52:55 and the four bytes of its IP address.
  */
 #include "ports/linux/slirp.h"
 
 #include <arpa/inet.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <slirp/libslirp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,6 +26,7 @@
 
 #include "core/bytes.h"
 #include "ports/linux/merge.h"
+#include "ports/linux/slirp_library.h"
 #include "proto/arp.h"
 #include "proto/ether.h"
 #include "proto/ipv4.h"
@@ -39,25 +35,9 @@
 #define QUEUE_MAX   (1024u * 1024u)
 #define FRAME_MAX   1514u
 
-/* What is used of libslirp. */
-#define LIBRARY(FUNCTION)  \
-    FUNCTION(new)          \
-    FUNCTION(cleanup)      \
-    FUNCTION(input)        \
-    FUNCTION(pollfds_fill) \
-    FUNCTION(pollfds_poll) \
-    FUNCTION(add_hostfwd)  \
-    FUNCTION(remove_hostfwd)
-
-typedef struct slirp_library {
-#define MEMBER(name) __typeof__(slirp_##name) *name;
-    LIBRARY(MEMBER)
-#undef MEMBER
-} slirp_library;
-
 struct at_uplink {
     at_uplink_config config;
-    slirp_library lib;
+    lx_slirp_library lib;
     lx_slirp *port;
     Slirp *slirp;
     lx_group group;
@@ -369,24 +349,6 @@ static Slirp *new_slirp(at_uplink *up)
     return up->lib.new(&config, &callbacks, up);
 }
 
-/* It stays loaded: GLib cannot be unloaded. */
-static bool load(slirp_library *lib, char *error, size_t room)
-{
-    void *handle = dlopen("libslirp.so.0", RTLD_LAZY);
-    bool complete = handle != NULL;
-
-#define FIND(name)                                                                   \
-    if (complete) {                                                                  \
-        lib->name = (__typeof__(lib->name))(uintptr_t)dlsym(handle, "slirp_" #name); \
-        complete = lib->name != NULL;                                                \
-    }
-    LIBRARY(FIND)
-#undef FIND
-    if (!complete)
-        (void)snprintf(error, room, "%s", dlerror());
-    return complete;
-}
-
 static at_uplink *slirp_open(const at_uplink_config *config, char *error, size_t room)
 {
     lx_slirp *port = config->port;
@@ -400,7 +362,7 @@ static at_uplink *slirp_open(const at_uplink_config *config, char *error, size_t
     up->port = port;
     up->merge.heap = port->heap;
     at_task_init(&up->drain, drain, up);
-    if (!load(&up->lib, error, room)) {
+    if (!lx_slirp_load(&up->lib, error, room)) {
         at_free(port->heap, up);
         return NULL;
     }
@@ -410,6 +372,7 @@ static at_uplink *slirp_open(const at_uplink_config *config, char *error, size_t
         at_free(port->heap, up);
         return NULL;
     }
+    lx_slirp_settle(&up->lib);
     up->group = (lx_group){ .fill = fill, .done = done, .arg = up };
     lx_group_add(port->poller, &up->group);
     return up;
