@@ -31,7 +31,6 @@ static const char FMT_CWDHCPS[] = "+CWDHCPS:%lu,%s,%s\r\n";
 static const char FMT_CWAPPROTO[] = "+CWAPPROTO:%d\r\n";
 static const char FMT_CWSTAPROTO[] = "+CWSTAPROTO:%d\r\n";
 static const char FMT_CIPAPMAC[] = "+CIPAPMAC:\"%s\"\r\n";
-static const char FMT_CIPAP[] = "+CIPAP:%s:\"%s\"\r\n";
 
 #define LEASE_MINUTES_MAX 2880
 
@@ -307,28 +306,9 @@ static at_result cipapmac_set(at_call *call)
 
 /* ---- AT+CIPAP ---- */
 
-static void print_addr(at_call *call, const char *what, const at_addr *addr)
-{
-    char text[AT_ADDR_TEXT];
-
-    at_addr_format(addr, text);
-    at_row(call, FMT_CIPAP, what, text);
-}
-
 static at_result cipap_query(at_call *call)
 {
-    const at_net *net = at_app_of(call)->net;
-    at_ip_config config;
-    at_addr addr;
-
-    at_net_ip(net, AT_NETIF_AP, &config);
-    print_addr(call, "ip", &config.ip);
-    print_addr(call, "gateway", &config.gateway);
-    print_addr(call, "netmask", &config.netmask);
-    if (at_net_ip6(net, AT_NETIF_AP, 0, &addr))
-        print_addr(call, "ip6ll", &addr);
-    if (at_net_ip6(net, AT_NETIF_AP, 1, &addr))
-        print_addr(call, "ip6gl", &addr);
+    at_wifi_print_ip(call, AT_NETIF_AP, "CIPAP");
     return AT_RESULT_OK;
 }
 

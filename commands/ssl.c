@@ -142,26 +142,27 @@ static bool has_zero(const at_call *call, unsigned index)
     return memchr(at_text(call, index), 0, call->arg[index].len) != NULL;
 }
 
-static at_result cn_set(at_call *call)
+/* A name goes to offset in every link that is meant. */
+static at_result set_name(at_call *call, size_t offset, const char *what)
 {
     unsigned base = base_of(call), first, last;
     if (has_zero(call, base))
-        return at_fail(call, AT_SUB_PARAM_INVALID, base + 1, "<common name> has a zero byte");
+        return at_fail(call, AT_SUB_PARAM_INVALID, base + 1, "<%s> has a zero byte", what);
     named_links(call, &first, &last);
     for (unsigned id = first; id <= last; id++)
-        at_copy_text(links_of(call)[id].name, AT_TLS_NAME_MAX + 1, at_text(call, base));
+        at_copy_text((char *)&links_of(call)[id] + offset, AT_TLS_NAME_MAX + 1,
+                     at_text(call, base));
     return AT_RESULT_OK;
+}
+
+static at_result cn_set(at_call *call)
+{
+    return set_name(call, offsetof(at_ssl_link, name), "common name");
 }
 
 static at_result sni_set(at_call *call)
 {
-    unsigned base = base_of(call), first, last;
-    if (has_zero(call, base))
-        return at_fail(call, AT_SUB_PARAM_INVALID, base + 1, "<sni> has a zero byte");
-    named_links(call, &first, &last);
-    for (unsigned id = first; id <= last; id++)
-        at_copy_text(links_of(call)[id].sni, AT_TLS_NAME_MAX + 1, at_text(call, base));
-    return AT_RESULT_OK;
+    return set_name(call, offsetof(at_ssl_link, sni), "sni");
 }
 
 /* --- AT+CIPSSLCALPN --- */
@@ -248,29 +249,14 @@ static at_result psk_set(at_call *call)
     return set_psk(call, (const uint8_t *)at_text(call, base), call->arg[base].len);
 }
 
-static int nibble(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static at_result pskhex_set(at_call *call)
 {
     unsigned base = base_of(call);
-    const char *hex = at_text(call, base);
-    size_t len = call->arg[base].len / 2u;
+    size_t digits = call->arg[base].len;
     uint8_t psk[AT_TLS_PSK_MAX];
-    bool good = call->arg[base].len % 2u == 0;
-    for (size_t i = 0; good && i < len; i++) {
-        int high = nibble(hex[2 * i]), low = nibble(hex[2 * i + 1]);
-        good = high >= 0 && low >= 0;
-        psk[i] = (uint8_t)(high * 16 + low);
-    }
-    if (!good)
+    if (digits % 2 != 0 || !at_parse_hex(at_text(call, base), digits / 2, psk))
         return at_fail(call, AT_SUB_PARAM_INVALID, base + 1, "<psk> is not pairs of hex digits");
-    return set_psk(call, psk, len);
+    return set_psk(call, psk, digits / 2);
 }
 
 /* --- rows --- */

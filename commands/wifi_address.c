@@ -27,7 +27,7 @@
 /* wire */
 static const char FMT_CWDHCP[] = "+CWDHCP:%d\r\n";
 static const char FMT_CIPSTAMAC[] = "+CIPSTAMAC:\"%s\"\r\n";
-static const char FMT_CIPSTA[] = "+CIPSTA:%s:\"%s\"\r\n";
+static const char FMT_IP[] = "+%s:%s:\"%s\"\r\n";
 static const char FMT_CWHOSTNAME[] = "+CWHOSTNAME:%s\r\n";
 
 #define DHCP_STATION 1
@@ -108,28 +108,33 @@ at_result at_cwdhcp_set(at_call *call)
 
 /* ---- AT+CIPSTA ---- */
 
-static void print_addr(at_call *call, const char *what, const at_addr *addr)
+static void print_addr(at_call *call, const char *command, const char *what, const at_addr *addr)
 {
     char text[AT_ADDR_TEXT];
 
     at_addr_format(addr, text);
-    at_row(call, FMT_CIPSTA, what, text);
+    at_row(call, FMT_IP, command, what, text);
 }
 
-at_result at_cipsta_query(at_call *call)
+void at_wifi_print_ip(at_call *call, at_netif_id netif, const char *command)
 {
     const at_net *net = at_app_of(call)->net;
     at_ip_config config;
     at_addr addr;
 
-    at_net_ip(net, AT_NETIF_STA, &config);
-    print_addr(call, "ip", &config.ip);
-    print_addr(call, "gateway", &config.gateway);
-    print_addr(call, "netmask", &config.netmask);
-    if (at_net_ip6(net, AT_NETIF_STA, 0, &addr))
-        print_addr(call, "ip6ll", &addr);
-    if (at_net_ip6(net, AT_NETIF_STA, 1, &addr))
-        print_addr(call, "ip6gl", &addr);
+    at_net_ip(net, netif, &config);
+    print_addr(call, command, "ip", &config.ip);
+    print_addr(call, command, "gateway", &config.gateway);
+    print_addr(call, command, "netmask", &config.netmask);
+    if (at_net_ip6(net, netif, 0, &addr))
+        print_addr(call, command, "ip6ll", &addr);
+    if (at_net_ip6(net, netif, 1, &addr))
+        print_addr(call, command, "ip6gl", &addr);
+}
+
+at_result at_cipsta_query(at_call *call)
+{
+    at_wifi_print_ip(call, AT_NETIF_STA, "CIPSTA");
     return AT_RESULT_OK;
 }
 

@@ -85,6 +85,8 @@ at_result at_cwlap_execute(at_call *call);
 void at_wifi_mac(const at_app *app, uint8_t mac[6]);
 void at_wifi_apply_ip(at_app *app);
 /* An IPv4 address of parameter index; the three of AT+CIPSTA and AT+CIPAP. false after at_fail. */
+/* The rows of AT+CIPSTA? and AT+CIPAP?. */
+void at_wifi_print_ip(at_call *call, at_netif_id netif, const char *command);
 bool at_wifi_take_ipv4(at_call *call, unsigned index, uint8_t bytes[4]);
 bool at_wifi_take_ip(at_call *call, at_stored_ip *ip);
 at_result at_cwdhcp_query(at_call *call);

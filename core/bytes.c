@@ -164,7 +164,7 @@ size_t at_copy_text(char *to, size_t room, const char *from)
     return len;
 }
 
-static int digit_value(char c)
+int at_hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -184,7 +184,7 @@ static bool parse_digits(const char *text, size_t len, unsigned base, uint64_t l
     if (len == 0)
         return false;
     for (size_t i = 0; i < len; i++) {
-        int digit = digit_value(text[i]);
+        int digit = at_hex_digit(text[i]);
 
         if (digit < 0 || (unsigned)digit >= base)
             return false;
@@ -222,13 +222,26 @@ bool at_parse_int(const char *text, size_t len, int64_t *value)
     return true;
 }
 
+bool at_parse_hex(const char *text, size_t len, uint8_t *bytes)
+{
+    for (size_t i = 0; i < len; i++) {
+        int high = at_hex_digit(text[2 * i]);
+        int low = high < 0 ? -1 : at_hex_digit(text[2 * i + 1]);
+
+        if (low < 0)
+            return false;
+        bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
 bool at_parse_mac(const char *text, uint8_t mac[6])
 {
     uint8_t bytes[6];
 
     for (size_t i = 0; i < 6; i++) {
-        int high = digit_value(text[3 * i]);
-        int low = high < 0 ? -1 : digit_value(text[3 * i + 1]);
+        int high = at_hex_digit(text[3 * i]);
+        int low = high < 0 ? -1 : at_hex_digit(text[3 * i + 1]);
 
         if (low < 0 || text[3 * i + 2] != (i < 5 ? ':' : '\0'))
             return false;

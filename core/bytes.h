@@ -49,6 +49,9 @@ void at_put(at_builder *b, const void *data, size_t len);
 size_t at_copy_text(char *to, size_t room, const char *from);
 /* Decimal, or hex after 0x; sign allowed; the whole text must be a number that fits. */
 bool at_parse_int(const char *text, size_t len, int64_t *value);
+int at_hex_digit(char c); /* its value, either case; -1: it is none */
+/* len bytes from 2 * len digits; false when one of them is none. */
+bool at_parse_hex(const char *text, size_t len, uint8_t *bytes);
 /* "xx:xx:xx:xx:xx:xx" either case; 17 characters for format plus the end. */
 bool at_parse_mac(const char *text, uint8_t mac[6]);
 void at_format_mac(char text[18], const uint8_t mac[6]); /* lower case */

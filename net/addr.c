@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/bytes.h"
+
 at_addr at_addr_v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
 {
     return (at_addr){ .family = AT_IPV4, .bytes = { a, b, c, d } };
@@ -48,23 +50,12 @@ static bool parse_v4(const char *text, uint8_t bytes[4])
     return true;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* Reads one group of 1..4 hex digits; NULL when there is none. */
 static const char *read_group(const char *at, uint8_t group[2])
 {
     unsigned value = 0, digits = 0;
 
-    for (int digit; (digit = hex_digit(*at)) >= 0; at++) {
+    for (int digit; (digit = at_hex_digit(*at)) >= 0; at++) {
         if (++digits > 4)
             return NULL;
         value = value << 4 | (unsigned)digit;

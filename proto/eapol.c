@@ -119,34 +119,13 @@ static void derive_keys(at_eapol *e)
     at_wipe(ptk, sizeof ptk);
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-static bool pmk_from_hex(const char *digits, uint8_t pmk[AT_PMK_LEN])
-{
-    for (size_t i = 0; i < AT_PMK_LEN; i++) {
-        int high = hex_value(digits[2 * i]), low = hex_value(digits[2 * i + 1]);
-
-        if (high < 0 || low < 0)
-            return false;
-        pmk[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
 bool at_pmk_from_passphrase(const char *passphrase, const uint8_t *ssid, size_t ssid_len,
                             uint8_t pmk[AT_PMK_LEN])
 {
     size_t len = strlen(passphrase);
 
     if (len == 2 * AT_PMK_LEN)
-        return pmk_from_hex(passphrase, pmk);
+        return at_parse_hex(passphrase, AT_PMK_LEN, pmk);
     if (len < 8 || len > AT_PASSPHRASE_MAX || ssid_len == 0 || ssid_len > AT_SSID_MAX)
         return false;
     for (size_t i = 0; i < len; i++) {

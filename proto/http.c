@@ -301,18 +301,11 @@ static bool chunk_size(at_http_parser *p)
     uint64_t size = 0;
     unsigned digits = 0;
     const char *c = p->line;
-    for (;; c++, digits++) {
-        char l = lower(*c);
-        if (l >= '0' && l <= '9') {
-            size = size * 16 + (uint64_t)(l - '0');
-        } else if (l >= 'a' && l <= 'f') {
-            size = size * 16 + (uint64_t)(l - 'a' + 10);
-        } else {
-            break;
-        }
+    for (int digit; (digit = at_hex_digit(*c)) >= 0; c++, digits++) {
         if (digits == 15) {
             return false;
         }
+        size = size * 16 + (uint64_t)digit;
     }
     while (*c == ' ' || *c == '\t') {
         c++;

@@ -30,6 +30,7 @@
 #include "ports/linux/clock.h"
 #include "ports/linux/pty.h"
 #include "ports/linux/serial.h"
+#include "ports/linux/signals.h"
 #include "ports/linux/socket_port.h"
 #include "ports/linux/stdio_port.h"
 
@@ -57,23 +58,6 @@ static void on_signal(void *arg, short revents)
         kill(b->command, (int)info.ssi_signo);
     else
         bench_stop(b, 0);
-}
-
-static bool watch_signals(lx_bench *b)
-{
-    sigset_t set;
-
-    signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    b->signals = (lx_source){ .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
-                              .events = POLLIN,
-                              .ready = on_signal,
-                              .arg = b };
-    return b->signals.fd >= 0 && lx_source_add(&b->poller, &b->signals);
 }
 
 /* ---- log files ---- */
@@ -375,7 +359,7 @@ bool bench_set_up_base(lx_bench *b, int *console_end, char *why, size_t room)
     at_heap_init(&b->heap, SIZE_MAX);
     if (!open_log(b, console_end, why, room) || !open_wire_log(b, why, room))
         return false;
-    if (!watch_signals(b)) {
+    if (!lx_signals_watch(&b->poller, &b->signals, on_signal, b)) {
         snprintf(why, room, "no descriptors");
         return false;
     }

@@ -7,11 +7,9 @@
  * The process has one stack (iface/current.h), and the signals come through a descriptor. */
 #include "ports/linux/join.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "core/bytes.h"
@@ -21,6 +19,7 @@
 #include "ports/linux/logfile.h"
 #include "ports/linux/random.h"
 #include "ports/linux/relay.h"
+#include "ports/linux/signals.h"
 #include "wifi/station.h"
 
 enum { USAGE = 2, FORWARDS = 16, WHY = 400 };
@@ -196,23 +195,6 @@ static void on_signal(void *arg, short revents)
     at_loop_stop(&j->loop);
 }
 
-static bool watch_signals(joiner *j)
-{
-    sigset_t set;
-
-    signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    j->signals = (lx_source){ .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
-                              .events = POLLIN,
-                              .ready = on_signal,
-                              .arg = j };
-    return j->signals.fd >= 0 && lx_source_add(&j->poller, &j->signals);
-}
-
 static bool start_stack(joiner *j)
 {
     static const at_radio_ops ops = { .send = radio_send, .factory_mac = radio_mac };
@@ -280,7 +262,8 @@ static bool set_up(joiner *j, char *why, size_t room)
         j->mac[0] = (uint8_t)((j->mac[0] & 0xFCu) | 2u); /* locally administered, no group */
     }
     memcpy(link.mac, j->mac, sizeof link.mac);
-    if (!watch_signals(j) || !start_stack(j) || !open_relays(j, why, room))
+    if (!lx_signals_watch(&j->poller, &j->signals, on_signal, j) || !start_stack(j) ||
+        !open_relays(j, why, room))
         return false;
     j->link = lx_airlink_open(&link, why, room);
     return j->link != NULL;

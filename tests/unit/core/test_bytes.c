@@ -151,6 +151,22 @@ static void addresses(void **state)
     assert_int_equal(mac[0], 0x18); /* untouched by the wrong ones */
 }
 
+static void hex(void **state)
+{
+    uint8_t bytes[4] = { 9, 9, 9, 9 };
+
+    (void)state;
+    assert_true(at_parse_hex("", 0, bytes));
+    assert_true(at_parse_hex("00fFA5", 3, bytes));
+    assert_memory_equal(bytes, "\x00\xff\xa5\x09", 4);
+    assert_false(at_parse_hex("0g", 1, bytes));
+    assert_false(at_parse_hex("g0", 1, bytes));
+    assert_false(at_parse_hex("0", 1, bytes)); /* its end is no digit */
+    for (int c = 0; c < 256; c++)
+        assert_int_equal(at_hex_digit((char)c) >= 0,
+                         c != 0 && strchr("0123456789abcdefABCDEF", c) != NULL);
+}
+
 static void errors_have_phrases(void **state)
 {
     (void)state;
@@ -164,9 +180,10 @@ static void errors_have_phrases(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(there_and_back), cmocka_unit_test(failure_sticks),
-        cmocka_unit_test(copying_text),   cmocka_unit_test(numbers),
-        cmocka_unit_test(addresses),      cmocka_unit_test(errors_have_phrases),
+        cmocka_unit_test(there_and_back),      cmocka_unit_test(failure_sticks),
+        cmocka_unit_test(copying_text),        cmocka_unit_test(numbers),
+        cmocka_unit_test(addresses),           cmocka_unit_test(hex),
+        cmocka_unit_test(errors_have_phrases),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
