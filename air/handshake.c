@@ -4,7 +4,7 @@
  * wrong MIC (another passphrase), the station is thrown out with reason 15. A real access point also
  * lets a wrong MIC run into the time-out; saying so at once costs nobody four seconds.
  *
- * The pairwise master key takes 4096 rounds of PBKDF2, 1 to 2 ms on either side. Message 1 needs no key,
+ * The pairwise master key takes 4096 rounds of PBKDF2, 2 ms on either side. Message 1 needs no key,
  * so it leaves first, and both sides derive at the same time: with two cores a join takes half as
  * long. Access points with the same SSID and passphrase share the result.
  */

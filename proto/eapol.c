@@ -132,7 +132,7 @@ bool at_pmk_from_passphrase(const char *passphrase, const uint8_t *ssid, size_t 
         if (passphrase[i] < 0x20 || passphrase[i] > 0x7E)
             return false;
     }
-    return at_pbkdf2_sha1(passphrase, len, ssid, ssid_len, 4096, pmk, AT_PMK_LEN) == AT_OK;
+    return at_pbkdf2(AT_HASH_SHA1, passphrase, len, ssid, ssid_len, 4096, pmk, AT_PMK_LEN) == AT_OK;
 }
 
 /* ---- frames ---- */
