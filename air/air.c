@@ -209,6 +209,14 @@ at_err at_air_ap_power(at_air *air, const char *name, bool on)
     return AT_OK;
 }
 
+static void tell_qualities(air_ap *ap)
+{
+    for (at_air_port *port = ap->members; port != NULL; port = port->next_member) {
+        if (!port->wired && port->state >= AIR_HANDSHAKE)
+            air_tell_quality(port);
+    }
+}
+
 at_err at_air_ap_rssi(at_air *air, const char *name, int rssi)
 {
     air_ap *ap = air_find_ap(air, name);
@@ -220,10 +228,30 @@ at_err at_air_ap_rssi(at_air *air, const char *name, int rssi)
     if (ap->rssi == rssi)
         return AT_OK;
     ap->rssi = (int8_t)rssi;
-    for (at_air_port *port = ap->members; port != NULL; port = port->next_member) {
-        if (!port->wired && port->state >= AIR_HANDSHAKE)
-            air_tell_quality(port);
-    }
+    tell_qualities(ap);
+    return AT_OK;
+}
+
+at_err at_air_link_rssi(at_air *air, const char *name, const uint8_t station[6], int rssi)
+{
+    air_ap *ap = air_find_ap(air, name);
+    uint32_t i = 0;
+
+    if (ap == NULL)
+        return AT_ERR_NOT_FOUND;
+    if (rssi < -127 || rssi > 0)
+        return AT_ERR_INVALID;
+    while (i < air->strength_count && (strcmp(air->strengths[i].ap, name) != 0 ||
+                                       memcmp(air->strengths[i].station, station, 6) != 0))
+        i++;
+    if (i == AIR_STRENGTHS_MAX)
+        return AT_ERR_NOMEM;
+    if (i == air->strength_count)
+        air->strength_count++;
+    at_copy_text(air->strengths[i].ap, sizeof air->strengths[i].ap, name);
+    memcpy(air->strengths[i].station, station, 6);
+    air->strengths[i].rssi = (int8_t)rssi;
+    tell_qualities(ap);
     return AT_OK;
 }
 

@@ -68,6 +68,8 @@ at_err at_air_add_forward(at_air_port *port, const at_forward *forward);
 /* Control verbs. AT_ERR_NOT_FOUND: no such name. */
 at_err at_air_ap_power(at_air *air, const char *ap, bool on);
 at_err at_air_ap_rssi(at_air *air, const char *ap, int rssi);
+/* As one radio hears it, by its address; at most 64 such links, AT_ERR_NOMEM. */
+at_err at_air_link_rssi(at_air *air, const char *ap, const uint8_t station[6], int rssi);
 at_err at_air_fault(at_air *air, const char *name, bool on);
 /* A fault made at run time, kind and value as in a world file; replaces one of the same name. */
 at_err at_air_add_fault(at_air *air, const at_world_fault *fault);

@@ -16,6 +16,7 @@
 
 #define AIR_ERROR_ROOM            160u
 #define AIR_LEASES_MAX            4096u
+#define AIR_STRENGTHS_MAX         64u
 #define AIR_QUERIES_MAX           32u /* DNS queries with the resolver at the same time */
 #define AIR_REASON_NOT_ASSOCIATED 7u  /* class 3 frame from a station that is not associated */
 
@@ -56,10 +57,11 @@ typedef struct air_forward {
     bool reported; /* its failure was, for this address */
 } air_forward;
 
-typedef struct air_effects {  /* all active faults of one access point together */
+typedef struct air_effects {  /* all active faults of an access point, or of a link, together */
     uint32_t loss, duplicate; /* percent */
     uint32_t rate;            /* bytes per second, 0: none */
     uint64_t delay_us;
+    at_bad_dns bad_dns; /* with AT_FAULT_BAD_DNS */
     bool kinds[AT_FAULT_KINDS];
 } air_effects;
 
@@ -107,8 +109,9 @@ struct at_air_port {
     bool scan_passive;
     at_ssid scan_ssid;
 
-    air_pipe pipes[2]; /* to the station, to the air */
-    uint32_t ip;       /* 0: not known yet */
+    air_effects effects; /* on the link to its access point */
+    air_pipe pipes[2];   /* to the station, to the air */
+    uint32_t ip;         /* 0: not known yet */
     at_uplink *uplink;
     bool uplink_failed;
     air_aliases aliases;
@@ -123,6 +126,12 @@ struct at_air_port {
     at_world_ap own_def;
     air_ap own;
 };
+
+typedef struct air_strength { /* how strong one radio hears one access point */
+    char ap[AT_WORLD_NAME];
+    uint8_t station[6];
+    int8_t rssi;
+} air_strength;
 
 typedef enum air_fault_state {
     AIR_FAULT_OFF,
@@ -166,6 +175,8 @@ struct at_air {
     air_fault faults[AT_WORLD_FAULTS];
     uint32_t fault_count, counting; /* faults that wait for bytes */
     at_task strike;
+    air_strength strengths[AIR_STRENGTHS_MAX];
+    uint32_t strength_count;
     air_query *queries;
     uint32_t query_count;
     uint32_t held; /* frames in pipes */
@@ -198,8 +209,9 @@ void air_enter(at_air_port *port, air_ap *ap); /* becomes a member */
 void air_set_state(at_air_port *port, air_state state);
 const char *air_state_name(air_state state);
 void air_tell_quality(at_air_port *port);
-void air_beacon_lost(at_air_port *port);           /* the radio gives up what it heard */
-void air_learn_ip(at_air_port *port, uint32_t ip); /* 0: has none any more */
+int8_t air_rssi(const air_ap *ap, const at_air_port *port); /* as this radio hears it */
+void air_beacon_lost(at_air_port *port);                    /* the radio gives up what it heard */
+void air_learn_ip(at_air_port *port, uint32_t ip);          /* 0: has none any more */
 
 void air_joined(at_air_port *port);
 void air_send_mgmt(at_air_port *port, const uint8_t from[6], at_mgmt *m);
@@ -245,7 +257,8 @@ void air_pass(at_air_port *port, bool to_air, const uint8_t *frame, size_t len);
 /* ---- fault.c ---- */
 void air_faults_init(at_air *air);
 void air_faults_stop(at_air *air);
-void air_count_bytes(air_ap *ap, size_t len);
+void air_add_up_link(at_air_port *port); /* it is a member now */
+void air_count_bytes(const at_air_port *port, size_t len);
 const char *air_fault_state_name(air_fault_state state);
 
 /* ---- switch.c ---- */
@@ -284,6 +297,10 @@ void air_gateway_refuse(at_air_port *port, const at_ether *ether, const at_ipv4 
 /* ---- nameserver.c ---- */
 void air_dns_input(at_air_port *port, const at_ipv4 *ip, const at_udp *udp);
 void air_dns_cancel(at_air_port *port);
+
+/* ---- bad_dns.c ---- */
+/* A message that is not the answer; 0: of AT_BAD_DNS_ALL there is none. */
+size_t air_bad_dns(const at_dns_query *query, at_bad_dns kind, uint8_t *out, size_t room);
 
 /* ---- forward.c ---- */
 void air_forwards_open(at_air_port *port);

@@ -148,7 +148,7 @@ static void learn_arp(at_air_port *port, const at_ether *ether)
 /* A datagram that the access point takes itself, or that a fault takes. */
 static bool taken(at_air_port *port, const at_ipv4 *ip)
 {
-    const air_effects *effects = &port->ap->effects;
+    const air_effects *effects = &port->effects;
     at_udp udp;
 
     if (ip->protocol != AT_IPPROTO_UDP || !at_udp_parse(&udp, ip))

@@ -2,7 +2,7 @@
  *
  * A fault that is switched on waits its after_ms, then until after_bytes of data have passed its
  * access point (both directions together), then it is active until it is switched off. A fault
- * without an access point is on all of them.
+ * without an access point is on all of them; one with a station is on the links of that one only.
  *
  * What a fault does to frames takes effect with the very next frame. What it does to members
  * (taking power, throwing them out) is put off to a task: the frame that filled the byte counter
@@ -31,15 +31,24 @@ static bool concerns(const air_fault *fault, const air_ap *ap)
     return fault->def.ap[0] == '\0' || strcmp(fault->def.ap, ap->def->name) == 0;
 }
 
-void air_add_up(air_ap *ap)
+/* station NULL: what concerns all of the access point. */
+static bool concerns_link(const air_fault *fault, const air_ap *ap, const uint8_t *station)
+{
+    return concerns(fault, ap) &&
+           (!fault->def.one_station ||
+            (station != NULL && memcmp(fault->def.station, station, 6) == 0));
+}
+
+static air_effects sum_of(const air_ap *ap, const uint8_t *station)
 {
     air_effects sum = { .loss = 0 };
-    at_air *air = ap->air;
+    const at_air *air = ap->air;
 
     for (uint32_t i = 0; i < air->fault_count; i++) {
         const at_world_fault *def = &air->faults[i].def;
 
-        if (air->faults[i].state != AIR_FAULT_ACTIVE || !concerns(&air->faults[i], ap))
+        if (air->faults[i].state != AIR_FAULT_ACTIVE ||
+            !concerns_link(&air->faults[i], ap, station))
             continue;
         sum.kinds[def->kind] = true;
         if (def->kind == AT_FAULT_LOSS)
@@ -50,8 +59,22 @@ void air_add_up(air_ap *ap)
             sum.delay_us += (uint64_t)def->value * 1000u;
         else if (def->kind == AT_FAULT_RATE && (sum.rate == 0 || def->value < sum.rate))
             sum.rate = def->value;
+        else if (def->kind == AT_FAULT_BAD_DNS)
+            sum.bad_dns = (at_bad_dns)def->value;
     }
-    ap->effects = sum;
+    return sum;
+}
+
+void air_add_up_link(at_air_port *port)
+{
+    port->effects = sum_of(port->ap, port->mac);
+}
+
+void air_add_up(air_ap *ap)
+{
+    ap->effects = sum_of(ap, NULL);
+    for (at_air_port *port = ap->members; port != NULL; port = port->next_member)
+        air_add_up_link(port);
     if (ap->host == NULL)
         air_dhcp_mode(ap);
 }
@@ -106,16 +129,16 @@ static void switch_on(air_fault *fault)
     at_timer_in(fault->air->config.loop, &fault->timer, (uint64_t)fault->def.after_ms * 1000u);
 }
 
-void air_count_bytes(air_ap *ap, size_t len)
+void air_count_bytes(const at_air_port *port, size_t len)
 {
-    at_air *air = ap->air;
+    at_air *air = port->air;
 
     if (air->counting == 0)
         return;
     for (uint32_t i = 0; i < air->fault_count; i++) {
         air_fault *fault = &air->faults[i];
 
-        if (fault->state != AIR_FAULT_WAIT_BYTES || !concerns(fault, ap))
+        if (fault->state != AIR_FAULT_WAIT_BYTES || !concerns_link(fault, port->ap, port->mac))
             continue;
         fault->bytes_left -= AT_MIN(fault->bytes_left, (uint64_t)len);
         if (fault->bytes_left == 0)
@@ -123,13 +146,13 @@ void air_count_bytes(air_ap *ap, size_t len)
     }
 }
 
-static void throw_out(air_ap *ap)
+static void throw_out(const air_fault *fault, air_ap *ap)
 {
     at_air_port *next;
 
     for (at_air_port *port = ap->members; port != NULL; port = next) {
         next = port->next_member;
-        if (!port->wired)
+        if (!port->wired && concerns_link(fault, ap, port->mac))
             air_deauth(port, AT_REASON_UNSPECIFIED);
     }
 }
@@ -148,8 +171,7 @@ static void strike(void *arg)
         if (fault->def.kind != AT_FAULT_DEAUTH)
             continue;
         for (air_ap *ap = air_next_ap(air, NULL); ap != NULL; ap = air_next_ap(air, ap)) {
-            if (concerns(fault, ap))
-                throw_out(ap);
+            throw_out(fault, ap);
         }
         set_state(fault, AIR_FAULT_OFF); /* once */
     }
@@ -218,9 +240,7 @@ at_err at_air_add_fault(at_air *air, const at_world_fault *def)
 {
     air_fault *fault = find(air, def->name);
 
-    if (!at_world_name_ok(def->name) || (unsigned)def->kind >= AT_FAULT_KINDS ||
-        (def->kind == AT_FAULT_RATE && def->value == 0) ||
-        ((def->kind == AT_FAULT_LOSS || def->kind == AT_FAULT_DUPLICATE) && def->value > 100))
+    if (!at_world_name_ok(def->name) || at_fault_problem(def) != NULL)
         return AT_ERR_INVALID;
     if (def->ap[0] != '\0' && air_find_ap(air, def->ap) == NULL)
         return AT_ERR_NOT_FOUND;

@@ -102,7 +102,7 @@ void air_gateway_dhcp(at_air_port *port, const at_udp *udp)
     uint64_t now_s = at_loop_now(ap->air->config.loop) / 1000000u;
     at_dhcps_result result;
 
-    if (!air_serves_dhcp(ap) || ap->effects.kinds[AT_FAULT_NO_DHCP])
+    if (!air_serves_dhcp(ap) || port->effects.kinds[AT_FAULT_NO_DHCP])
         return;
     result = at_dhcps_input(&ap->dhcps, now_s, udp->data, udp->data_len, answer);
     if (result.event == AT_DHCPS_EXHAUSTED)

@@ -67,7 +67,7 @@ void air_handshake_stop(air_ap *ap)
 
 static void send_eapol(at_air_port *port, const uint8_t *frame, size_t len)
 {
-    if (len > 0 && !port->ap->effects.kinds[AT_FAULT_NO_EAPOL])
+    if (len > 0 && !port->effects.kinds[AT_FAULT_NO_EAPOL])
         air_deliver(port, frame, len);
 }
 

@@ -256,7 +256,7 @@ static void eapol_out(at_air_port *host, const uint8_t *frame, size_t len)
     at_air_port *port = member_of(&host->own, frame);
 
     if (port != NULL && (port->state == AIR_HANDSHAKE || port->state == AIR_JOINED) &&
-        !host->own.effects.kinds[AT_FAULT_NO_EAPOL])
+        !port->effects.kinds[AT_FAULT_NO_EAPOL])
         air_deliver(port, frame, len);
 }
 

@@ -27,7 +27,7 @@ static void come_out(air_pipe *pipe, const uint8_t *frame, size_t len)
 
     if (!air_passes(port) || !port->ap->on)
         return;
-    air_count_bytes(port->ap, len);
+    air_count_bytes(port, len);
     if (pipe->to_air && port->ap->host != NULL)
         air_deliver(port->ap->host, frame, len);
     else if (pipe->to_air)
@@ -90,7 +90,7 @@ static void hold(air_pipe *pipe, const uint8_t *frame, size_t len, uint64_t due_
 static void enter(air_pipe *pipe, const uint8_t *frame, size_t len)
 {
     at_air *air = pipe->port->air;
-    const air_effects *effects = &pipe->port->ap->effects;
+    const air_effects *effects = &pipe->port->effects;
     uint64_t now, due;
 
     if (effects->rate == 0 && effects->delay_us == 0 && pipe->first == NULL) {
@@ -114,7 +114,7 @@ void air_pass(at_air_port *port, bool to_air, const uint8_t *frame, size_t len)
 {
     at_air *air = port->air;
     air_pipe *pipe = &port->pipes[to_air ? 1 : 0];
-    const air_effects *effects = &port->ap->effects;
+    const air_effects *effects = &port->effects;
     bool twice;
 
     if (port->wired) {

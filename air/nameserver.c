@@ -146,6 +146,21 @@ void air_dns_cancel(at_air_port *port)
     }
 }
 
+/* True: that is all the station gets. */
+static bool poison(at_air_port *port, const at_ipv4 *ip, const at_udp *udp,
+                   const at_dns_query *query)
+{
+    at_bad_dns wanted = port->effects.bad_dns;
+    uint8_t out[AT_DNS_UDP_MAX];
+
+    for (int kind = 0; kind < AT_BAD_DNS_COUNT; kind++) {
+        if (wanted == AT_BAD_DNS_ALL || wanted == (at_bad_dns)kind)
+            reply(port, ip->from, udp->from_port, out,
+                  air_bad_dns(query, (at_bad_dns)kind, out, sizeof out));
+    }
+    return wanted != AT_BAD_DNS_ALL;
+}
+
 void air_dns_input(at_air_port *port, const at_ipv4 *ip, const at_udp *udp)
 {
     at_air *air = port->air;
@@ -153,7 +168,7 @@ void air_dns_input(at_air_port *port, const at_ipv4 *ip, const at_udp *udp)
     at_dns_query query;
     found f = { .known = false };
 
-    if (port->ap->effects.kinds[AT_FAULT_NO_DNS])
+    if (port->effects.kinds[AT_FAULT_NO_DNS])
         return;
     switch (at_dns_parse_query(&query, udp->data, udp->data_len)) {
     case AT_OK: break;
@@ -165,6 +180,8 @@ void air_dns_input(at_air_port *port, const at_ipv4 *ip, const at_udp *udp)
         return;
     default: air->counters.invalid++; return;
     }
+    if (port->effects.kinds[AT_FAULT_BAD_DNS] && poison(port, ip, udp, &query))
+        return;
     look_up(&air->world, query.name, &f);
     if (f.known) {
         reply(port, ip->from, udp->from_port, out, answer_from(&query, &f, out, sizeof out));

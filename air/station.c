@@ -68,6 +68,7 @@ void air_enter(at_air_port *port, air_ap *ap)
     *link = port;
     port->next_member = NULL;
     port->ap = ap;
+    air_add_up_link(port);
     if (port->wired)
         air_set_state(port, AIR_JOINED);
 }
@@ -155,9 +156,22 @@ void air_not_associated(at_air_port *port)
     send_deauth(port, ap, AIR_REASON_NOT_ASSOCIATED);
 }
 
+int8_t air_rssi(const air_ap *ap, const at_air_port *port)
+{
+    const at_air *air = port->air;
+
+    for (uint32_t i = 0; i < air->strength_count; i++) {
+        const air_strength *own = &air->strengths[i];
+
+        if (memcmp(own->station, port->mac, 6) == 0 && strcmp(own->ap, ap->def->name) == 0)
+            return own->rssi;
+    }
+    return ap->rssi;
+}
+
 void air_tell_quality(at_air_port *port)
 {
-    at_mgmt m = { .type = AT_MGMT_QUALITY, .quality = { .rssi = port->ap->rssi } };
+    at_mgmt m = { .type = AT_MGMT_QUALITY, .quality = { .rssi = air_rssi(port->ap, port) } };
 
     air_send_mgmt(port, port->ap->def->bssid, &m);
 }
@@ -189,7 +203,7 @@ static void send_beacon(at_air_port *port, const air_ap *ap, bool with_ssid)
     if (with_ssid)
         bss->ssid = ap->def->ssid;
     bss->channel = ap->def->channel;
-    bss->rssi = ap->rssi;
+    bss->rssi = air_rssi(ap, port);
     bss->auth = ap->def->auth;
     bss->pairwise = (uint8_t)at_auth_pairwise(bss->auth);
     bss->group = (uint8_t)at_auth_group(bss->auth);
@@ -335,7 +349,7 @@ static void assoc_input(at_air_port *port, const at_mgmt *m)
     air_ap *ap = port->ap;
 
     if (ap == NULL || port->state != AIR_AUTHENTICATED || memcmp(m->to, ap->def->bssid, 6) != 0 ||
-        memcmp(m->from, port->mac, 6) != 0 || ap->effects.kinds[AT_FAULT_NO_ASSOC])
+        memcmp(m->from, port->mac, 6) != 0 || port->effects.kinds[AT_FAULT_NO_ASSOC])
         return;
     if (ap->host != NULL) {
         air_hosted_assoc(port, m);

@@ -65,6 +65,8 @@ static void add_port(text *t, const at_air_port *port)
         port->wired ? "true" : "false", air_state_name(port->state),
         port->ap != NULL ? port->ap->def->name : "");
     add_ip(t, "ip", port->ip);
+    if (port->ap != NULL && !port->wired)
+        add(t, ",\"rssi\":%d", air_rssi(port->ap, port));
     add(t, ",\"uplink\":%s,\"frames_in\":%llu,\"frames_out\":%llu",
         port->uplink != NULL ? "true" : "false", (unsigned long long)port->frames_in,
         (unsigned long long)port->frames_out);
@@ -117,15 +119,25 @@ static void add_ap(text *t, const air_ap *ap)
     add(t, "}");
 }
 
+static void add_fault(text *t, const air_fault *fault)
+{
+    char mac[18];
+
+    add(t, "{\"name\":\"%s\",\"ap\":\"%s\",", fault->def.name, fault->def.ap);
+    if (fault->def.one_station) {
+        at_format_mac(mac, fault->def.station);
+        add(t, "\"station\":\"%s\",", mac);
+    }
+    add(t, "\"kind\":\"%s\",\"value\":%u,\"state\":\"%s\"}", at_fault_kind_name(fault->def.kind),
+        (unsigned)fault->def.value, air_fault_state_name(fault->state));
+}
+
 static void add_faults(text *t, const at_air *air)
 {
     add(t, ",\"faults\":[");
     for (uint32_t i = 0; i < air->fault_count; i++) {
-        const air_fault *fault = &air->faults[i];
-
-        add(t, "%s{\"name\":\"%s\",\"ap\":\"%s\",\"kind\":\"%s\",\"value\":%u,\"state\":\"%s\"}",
-            i > 0 ? "," : "", fault->def.name, fault->def.ap, at_fault_kind_name(fault->def.kind),
-            (unsigned)fault->def.value, air_fault_state_name(fault->state));
+        add(t, "%s", i > 0 ? "," : "");
+        add_fault(t, &air->faults[i]);
     }
     add(t, "]");
 }

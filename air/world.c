@@ -30,7 +30,7 @@ void world_pool_default(at_world_ap *ap)
 
     if (last - network >= 255) {
         ap->pool_first = network + 112;
-        ap->pool_last = network + 199;
+        ap->pool_last = network + 254;
     } else { /* small networks: everything but the gateway, above it if that is more */
         bool above = last - ap->gateway > ap->gateway - network;
 
@@ -343,11 +343,9 @@ static bool finish_fault(world_parse *p, uint32_t index)
 
     if (fault->kind == AT_FAULT_KINDS)
         return world_fail(p, line, "[fault %s] has no kind = ...", fault->name);
-    if ((fault->kind == AT_FAULT_LOSS || fault->kind == AT_FAULT_DUPLICATE) && fault->value > 100)
-        return world_fail(p, line, "[fault %s]: %s is in percent, 0..100", fault->name,
-                          at_fault_kind_name(fault->kind));
-    if (fault->kind == AT_FAULT_RATE && fault->value == 0)
-        return world_fail(p, line, "[fault %s]: rate is in bytes per second, from 1", fault->name);
+    if (at_fault_problem(fault) != NULL)
+        return world_fail(p, line, "[fault %s]: %s %s", fault->name,
+                          at_fault_kind_name(fault->kind), at_fault_problem(fault));
     for (uint32_t i = 0; i < world->ap_count; i++)
         found = found || strcmp(world->aps[i].name, fault->ap) == 0;
     if (!found)

@@ -32,7 +32,7 @@ typedef struct at_world_ap { /* [ap NAME] */
     char country[3];
     uint32_t gateway;               /* host byte order, default 192.168.3.1 */
     uint8_t prefix;                 /* default 24 */
-    uint32_t pool_first, pool_last; /* DHCP pool, default .112 to .199 */
+    uint32_t pool_first, pool_last; /* DHCP pool, default .112 to .254 */
     uint32_t lease_s;
     at_uplink_kind uplink;
     char tap[16];
@@ -63,12 +63,26 @@ typedef enum at_fault_kind {
     AT_FAULT_NO_ASSOC,  /* association requests are not answered */
     AT_FAULT_NO_EAPOL,  /* handshake frames are not sent */
     AT_FAULT_NO_DNS,    /* the DNS answerer is silent */
+    AT_FAULT_BAD_DNS,   /* it answers nonsense; value: which, at_bad_dns */
     AT_FAULT_KINDS
 } at_fault_kind;
 
-typedef struct
-    at_world_fault { /* [fault NAME] ap = ..., kind = ..., value, after_ms, after_bytes */
+/* What a poisoned DNS answer is like. */
+typedef enum at_bad_dns {
+    AT_BAD_DNS_ALL,      /* one of each, and then the right answer */
+    AT_BAD_DNS_ID,       /* another query's number */
+    AT_BAD_DNS_QUESTION, /* another name */
+    AT_BAD_DNS_CUT,      /* ends in the middle of a record */
+    AT_BAD_DNS_LOOP,     /* a compressed name that points to itself */
+    AT_BAD_DNS_TYPE,     /* a record of another type */
+    AT_BAD_DNS_EMPTY,    /* records announced, none there */
+    AT_BAD_DNS_COUNT
+} at_bad_dns;
+
+typedef struct at_world_fault { /* [fault NAME] ap, station, kind, value, after_ms, after_bytes */
     char name[AT_WORLD_NAME], ap[AT_WORLD_NAME];
+    bool one_station; /* only the link of this one */
+    uint8_t station[6];
     at_fault_kind kind;
     uint32_t value;
     uint32_t after_ms;
@@ -94,6 +108,8 @@ const char *at_fault_kind_name(at_fault_kind kind);
 const char *at_world_auth_name(unsigned auth);
 /* A section's name goes into JSON as it is: no quotes, backslashes or control characters. */
 bool at_world_name_ok(const char *name);
+/* NULL, or what is wrong with the fault: value out of range, a kind that one station cannot have. */
+const char *at_fault_problem(const at_world_fault *fault);
 /* "half_open" or "half-open" ...: false when there is no such kind. */
 bool at_fault_kind_parse(const char *text, at_fault_kind *kind);
 /* Starts from the default world; the first [ap ...] section replaces its access points, the first

@@ -33,6 +33,7 @@ static const char *const kind_names[AT_FAULT_KINDS] = {
     [AT_FAULT_NO_DHCP] = "no_dhcp",     [AT_FAULT_BAD_DHCP] = "bad_dhcp",
     [AT_FAULT_DEAUTH] = "deauth",       [AT_FAULT_NO_ASSOC] = "no_assoc",
     [AT_FAULT_NO_EAPOL] = "no_eapol",   [AT_FAULT_NO_DNS] = "no_dns",
+    [AT_FAULT_BAD_DNS] = "bad_dns",
 };
 
 const char *at_fault_kind_name(at_fault_kind kind)
@@ -53,6 +54,19 @@ static bool same_name(const char *a, const char *b)
             return false;
     }
     return *a == *b;
+}
+
+const char *at_fault_problem(const at_world_fault *fault)
+{
+    switch (fault->kind) {
+    case AT_FAULT_LOSS:
+    case AT_FAULT_DUPLICATE: return fault->value > 100 ? "is in percent, 0..100" : NULL;
+    case AT_FAULT_RATE: return fault->value == 0 ? "is in bytes per second, from 1" : NULL;
+    case AT_FAULT_BAD_DNS: return fault->value >= AT_BAD_DNS_COUNT ? "has values 0..6" : NULL;
+    case AT_FAULT_AP_OFF:
+    case AT_FAULT_BAD_DHCP: return fault->one_station ? "is of a whole access point" : NULL;
+    default: return (unsigned)fault->kind < AT_FAULT_KINDS ? NULL : "is no kind of fault";
+    }
 }
 
 bool at_fault_kind_parse(const char *text, at_fault_kind *kind)
@@ -361,7 +375,7 @@ static bool set_pool(world_parse *p, const world_key *key, const char *value)
             return true;
         }
     }
-    return fail_value(p, key, "FIRST - LAST, like 192.168.3.112 - 192.168.3.199");
+    return fail_value(p, key, "FIRST - LAST, like 192.168.3.112 - 192.168.3.254");
 }
 
 static bool set_uplink(world_parse *p, const world_key *key, const char *value)
@@ -424,6 +438,14 @@ static bool set_fault_ap(world_parse *p, const world_key *key, const char *value
     return true;
 }
 
+static bool set_fault_station(world_parse *p, const world_key *key, const char *value)
+{
+    at_world_fault *fault = p->target;
+
+    fault->one_station = at_parse_mac(value, fault->station);
+    return fault->one_station || fail_value(p, key, "an address like 1a:fe:35:00:00:10");
+}
+
 static bool set_kind(world_parse *p, const world_key *key, const char *value)
 {
     at_world_fault *fault = p->target;
@@ -431,7 +453,7 @@ static bool set_kind(world_parse *p, const world_key *key, const char *value)
     if (!at_fault_kind_parse(value, &fault->kind))
         return fail_value(p, key,
                           "loss, delay, duplicate, rate, half_open, ap_off, no_dhcp, "
-                          "bad_dhcp, deauth, no_assoc, no_eapol or no_dns");
+                          "bad_dhcp, deauth, no_assoc, no_eapol, no_dns or bad_dns");
     return true;
 }
 
@@ -495,6 +517,7 @@ static const world_key host_keys[] = {
 
 static const world_key fault_keys[] = {
     { "ap", set_fault_ap, NOTHING, 0, 0 },
+    { "station", set_fault_station, NOTHING, 0, 0 },
     { "kind", set_kind, NOTHING, 0, 0 },
     { "value", set_number, FAULT(value), 0, UINT32_MAX },
     { "loss", set_kind_and_value, FAULT(value), 0, 100 },

@@ -54,12 +54,17 @@ static void add_air(const verb_call *v)
     if (v->b->air == NULL)
         return;
 
-    size_t room = 64 * 1024;
-    char *text = malloc(room);
+    /* Some hundred bytes per radio and lease. */
+    for (size_t room = 16u * 1024; room <= 4u * 1024 * 1024; room *= 4) {
+        char *text = malloc(room);
+        bool fits = text != NULL && at_air_status(v->b->air, text, room) > 0;
 
-    if (text != NULL && at_air_status(v->b->air, text, room) > 0)
-        cJSON_AddItemToObject(v->answer, "air", cJSON_Parse(text));
-    free(text);
+        if (fits)
+            cJSON_AddItemToObject(v->answer, "air", cJSON_Parse(text));
+        free(text);
+        if (fits)
+            break;
+    }
 }
 
 /* Pins that the chip drives, by number. */
@@ -124,15 +129,19 @@ static bool verb_ap(const verb_call *v)
     const char *name = text_of(v->request, "name");
     const cJSON *on = cJSON_GetObjectItemCaseSensitive(v->request, "on");
     const cJSON *rssi = cJSON_GetObjectItemCaseSensitive(v->request, "rssi");
+    const char *station = text_of(v->request, "station");
+    uint8_t mac[6];
     at_err err = AT_OK;
 
-    if (name == NULL || (!cJSON_IsBool(on) && !whole(rssi, -127, 0)))
+    if (name == NULL || (!cJSON_IsBool(on) && !whole(rssi, -127, 0)) ||
+        (station != NULL && !at_parse_mac(station, mac)))
         return refuse(v, "ap needs \"name\" and one of \"on\" (true or false) and \"rssi\" (-127 "
-                         "to 0)");
+                         "to 0), which may have \"station\" (an address)");
     if (cJSON_IsBool(on))
         err = at_air_ap_power(v->b->air, name, cJSON_IsTrue(on));
     if (err == AT_OK && whole(rssi, -127, 0))
-        err = at_air_ap_rssi(v->b->air, name, rssi->valueint);
+        err = station != NULL ? at_air_link_rssi(v->b->air, name, mac, rssi->valueint)
+                              : at_air_ap_rssi(v->b->air, name, rssi->valueint);
     return done(v, err, "access point", name);
 }
 
@@ -152,22 +161,31 @@ static bool take_number(const cJSON *add, const char *name, double max, uint64_t
 static bool add_fault(const verb_call *v, const cJSON *add)
 {
     const char *name = text_of(add, "name"), *ap = text_of(add, "ap"), *kind = text_of(add, "kind");
+    const char *station = text_of(add, "station");
     at_world_fault fault = { .armed = !cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(add, "on")) };
     uint64_t value, after_ms;
 
     if (name == NULL || name[0] == '\0' || strlen(name) >= sizeof fault.name || kind == NULL ||
         (ap != NULL && strlen(ap) >= sizeof fault.ap) ||
+        (station != NULL && !at_parse_mac(station, fault.station)) ||
         !take_number(add, "value", UINT32_MAX, &value) ||
         !take_number(add, "after_ms", UINT32_MAX, &after_ms) ||
         !take_number(add, "after_bytes", 9007199254740992.0, &fault.after_bytes))
-        return refuse(v, "fault add needs \"name\" and \"kind\" and may have \"ap\", \"value\", "
-                         "\"after_ms\", \"after_bytes\" (numbers) and \"on\"");
+        return refuse(v,
+                      "fault add needs \"name\" and \"kind\" and may have \"ap\", \"station\" (an "
+                      "address), \"value\", \"after_ms\", \"after_bytes\" (numbers) and \"on\"");
     if (!at_fault_kind_parse(kind, &fault.kind))
         return refuse(v, "no such kind of fault: as in a world file, like loss, delay, half-open");
     at_copy_text(fault.name, sizeof fault.name, name);
     at_copy_text(fault.ap, sizeof fault.ap, ap != NULL ? ap : "");
+    fault.one_station = station != NULL;
     fault.value = (uint32_t)value;
     fault.after_ms = (uint32_t)after_ms;
+    if (at_fault_problem(&fault) != NULL) {
+        snprintf(v->error, v->room, "fault '%s': %s %s", name, at_fault_kind_name(fault.kind),
+                 at_fault_problem(&fault));
+        return false;
+    }
     return done(v, at_air_add_fault(v->b->air, &fault), "fault", name);
 }
 

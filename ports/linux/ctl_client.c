@@ -89,7 +89,9 @@ static bool words_ap(words *w)
     if (w->count < 3)
         return false;
     cJSON_AddStringToObject(w->request, "name", w->word[1]);
-    if (w->count == 4 && strcmp(w->word[2], "rssi") == 0)
+    if (w->count == 5 && strcmp(w->word[2], "rssi") == 0)
+        cJSON_AddStringToObject(w->request, "station", w->word[4]);
+    if ((w->count == 4 || w->count == 5) && strcmp(w->word[2], "rssi") == 0)
         return add_number(w->request, "rssi", w->word[3]);
     return w->count == 3 && add_on(w->request, w->word[2]);
 }
@@ -136,10 +138,12 @@ static const struct verb {
     { "wait", words_wait, "wait EVENT [TIMEOUT_MS] [since=N] [NAME=VALUE...]",
       "until ready, joined, ip, link, left, error, exit ..." },
     { "events", words_plain, "events", "print every event as it happens" },
-    { "ap", words_ap, "ap NAME on|off|rssi DBM", "an access point's power or strength" },
+    { "ap", words_ap, "ap NAME on|off|rssi DBM [STATION]",
+      "an access point's power or strength, for all or as one radio hears it" },
     { "fault", words_fault, "fault NAME on|off", "a fault of the world file" },
     { "fault", words_fault,
-      "fault add NAME kind=KIND [ap=AP] [value=N] [after_ms=N] [after_bytes=N]", "a new fault" },
+      "fault add NAME kind=KIND [ap=AP] [station=MAC] [value=N] [after_ms=N] [after_bytes=N]",
+      "a new fault" },
     { "power", words_power, "power on|off|cycle", "the module's power switch" },
     { "pin", words_pin, "pin NUMBER 0|1", "a level on a pin, from outside" },
     { "quit", words_plain, "quit", "end the run" },

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from attache import OK, PROGRAM, PROMPT, READY, Port, Unexpected, Control
+from attache import OK, PROGRAM, PROMPT, READY, Port, Unexpected, Control, run
 
 SOFTAP = 'AT+CWSAP="ESP32_softAP","1234567890",5,3'
 AP_JOIN = 'AT+CWJAP="ESP32_softAP","1234567890"'
@@ -355,14 +355,31 @@ def test_verbs_and_forwards_of_a_shared_air(air):
         module.port.exactly(b"0,CLOSED\r\n")
         control.call("ap", name="espressif", rssi=-71)
         assert '"espressif",-71' in module.port.ask("AT+CWLAP")
+        other = air.module()
+        other.join(command='AT+CWJAP="espressif","1234567890"')
+        outcome = run("ctl", f"{air.folder}/ctl", "ap", "espressif", "rssi", "-83", mac(2))
+        assert outcome.returncode == 0, outcome.stdout
+        assert '"espressif",-83' in other.port.ask("AT+CWLAP")
+        assert '"espressif",-71' in module.port.ask("AT+CWLAP")
+        outcome = run("ctl", f"{air.folder}/ctl", "fault", "add", "out", "kind=deauth", f"station={mac(2)}")
+        assert outcome.returncode == 0, outcome.stdout
+        other.port.exactly(b"WIFI DISCONNECT\r\n")
+        assert module.port.empty()
+        other.port.exactly(b"WIFI CONNECTED\r\nWIFI GOT IP\r\n")
+        assert [port["rssi"] for port in control.status()["air"]["ports"]] == [-71, -83]
+        since = control.last_event()
+        other.kill()
+        control.wait("radio", since=since, mac=mac(2), on=False)
         answer = control.raw(b'{"verb":"power","state":"off"}\n')
         assert not answer["ok"] and "no module here" in answer["error"]
         own = Control(f"{air.folder}/ctl1")
         answer = own.raw(b'{"verb":"ap","name":"espressif","on":false}\n')
         assert not answer["ok"] and "shared" in answer["error"]
         assert own.status()["connected"]
+        since = control.last_event()
         own.call("power", state="off")
         own.close()
+        control.wait("station", since=since, mac=mac(1), joined=False)
         assert control.status()["air"]["aps"][0]["stations"] == 0
     finally:
         control.close()

@@ -9,6 +9,7 @@
 #include "core/bytes.h"
 #include "fake.h"
 #include "proto/ether.h"
+#include "proto/udp.h"
 
 static fake_station *with_address(fake_air *bench)
 {
@@ -237,6 +238,101 @@ static void every_allocation_fails_once(void **state)
     }
 }
 
+static void one_link_of_two(void **state)
+{
+    fake_air *bench = fake_start(NULL, AT_POLICY_OPEN, false);
+    fake_station *a = with_address(bench), *b = with_address(bench);
+    at_world_fault fault = {
+        .name = "f", .kind = AT_FAULT_LOSS, .value = 100, .one_station = true, .armed = true
+    };
+
+    (void)state;
+    memcpy(fault.station, a->mac, 6);
+    assert_int_equal(at_air_add_fault(bench->air, &fault), AT_OK);
+    assert_int_equal(pings(a, 10), 0);
+    assert_int_equal(pings(b, 10), 10);
+    fault.kind = AT_FAULT_DEAUTH;
+    assert_int_equal(at_air_add_fault(bench->air, &fault), AT_OK);
+    fake_run(bench, 0);
+    fake_arp(b, FAKE_GATEWAY);
+    assert_int_equal(a->deauths, 1);
+    assert_int_equal(b->deauths, 0);
+    fault.kind = AT_FAULT_NO_ASSOC;
+    assert_int_equal(at_air_add_fault(bench->air, &fault), AT_OK);
+    assert_false(fake_join(a, "espressif", "1234567890"));
+    fault.kind = AT_FAULT_AP_OFF;
+    assert_int_equal(at_air_add_fault(bench->air, &fault), AT_ERR_INVALID);
+    fake_stop(bench);
+}
+
+static void strength_of_one_link(void **state)
+{
+    fake_air *bench = fake_start(NULL, AT_POLICY_OPEN, false);
+    fake_station *a = with_address(bench), *b = with_address(bench);
+
+    (void)state;
+    assert_int_equal(at_air_link_rssi(bench->air, "espressif", a->mac, -80), AT_OK);
+    fake_arp(a, FAKE_GATEWAY); /* takes in what came */
+    assert_int_equal(a->rssi, -80);
+    fake_scan(a, 1, 0, "");
+    assert_int_equal(a->found[0].rssi, -80);
+    fake_scan(b, 2, 0, "");
+    assert_int_equal(b->found[0].rssi, -40);
+    assert_int_equal(at_air_ap_rssi(bench->air, "espressif", -50), AT_OK);
+    fake_scan(b, 3, 0, "");
+    assert_int_equal(b->found[0].rssi, -50);
+    fake_scan(a, 4, 0, "");
+    assert_int_equal(a->found[0].rssi, -80);
+    assert_int_equal(at_air_link_rssi(bench->air, "espressif", a->mac, 1), AT_ERR_INVALID);
+    assert_int_equal(at_air_link_rssi(bench->air, "nobody", a->mac, -1), AT_ERR_NOT_FOUND);
+    for (unsigned i = 0; i < 63; i++)
+        assert_int_equal(at_air_link_rssi(bench->air, "espressif",
+                                          (uint8_t[6]){ 2, 2, 2, 2, 2, (uint8_t)i }, -1),
+                         AT_OK);
+    assert_int_equal(at_air_link_rssi(bench->air, "espressif", b->mac, -1), AT_ERR_NOMEM);
+    assert_int_equal(at_air_link_rssi(bench->air, "espressif", a->mac, -2), AT_OK);
+    fake_stop(bench);
+}
+
+static const uint8_t question[] = { 0x12, 0x34, 1, 0,   0,   1, 0, 0, 0, 0,
+                                    0,    0,    2, 'p', 'c', 0, 0, 1, 0, 1 };
+
+/* Each answer is read; returns how many, and of the last one whether it has the host's address. */
+static size_t dns_answers(fake_station *s, bool *right)
+{
+    at_ipv4 ip;
+    at_udp udp;
+
+    s->in_count = 0;
+    fake_udp(s, FAKE_GATEWAY, 3333, 53, question, sizeof question);
+    for (size_t i = 0; i < s->in_count; i++) {
+        assert_true(fake_ip(s, i, &ip) && at_udp_parse(&udp, &ip));
+        assert_true(udp.data_len > 12);
+        *right = memcmp(udp.data + udp.data_len - 4, "\xC0\xA8\x03\x66", 4) == 0;
+    }
+    return s->in_count;
+}
+
+static void poisoned_names(void **state)
+{
+    fake_air *bench = fake_start("[host pc]\naddress = 192.168.3.102\n", AT_POLICY_OPEN, true);
+    fake_station *s = with_address(bench);
+    bool right = false;
+
+    (void)state;
+    assert_int_equal(dns_answers(s, &right), 1);
+    assert_true(right);
+    for (uint32_t kind = 1; kind < AT_BAD_DNS_COUNT; kind++) {
+        add(bench, AT_FAULT_BAD_DNS, kind);
+        assert_int_equal(dns_answers(s, &right), 1);
+        assert_false(right);
+    }
+    add(bench, AT_FAULT_BAD_DNS, AT_BAD_DNS_ALL);
+    assert_int_equal(dns_answers(s, &right), AT_BAD_DNS_COUNT);
+    assert_true(right);
+    fake_stop(bench);
+}
+
 /* Frames that begin like real ones and go wrong somewhere. */
 static void garbage(void **state)
 {
@@ -298,6 +394,9 @@ int main(void)
         cmocka_unit_test(dhcp_silent_and_wrong),
         cmocka_unit_test(no_association_no_handshake),
         cmocka_unit_test(faults_that_cannot_be),
+        cmocka_unit_test(one_link_of_two),
+        cmocka_unit_test(strength_of_one_link),
+        cmocka_unit_test(poisoned_names),
         cmocka_unit_test(every_allocation_fails_once),
         cmocka_unit_test(garbage),
     };

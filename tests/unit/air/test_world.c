@@ -49,6 +49,7 @@ static void sections_and_keys(void **state)
                       "[names]\nwww.example.org = 192.168.3.102\nsix = 2001:db8::1\n"
                       "[fault lossy]\nap = home\nloss = 5\nafter_ms = 100\n"
                       "[fault gone]\nkind = ap-off\narmed = no\n"
+                      "[fault near]\nkind = bad_dns\nstation = 02:00:00:00:00:10\n"
                       "[host broker]\naddress = 192.168.3.50\n[world]\njoin_ms = 3\n"));
     assert_int_equal(world.seed, 7);
     assert_int_equal(world.join_ms, 3);
@@ -79,6 +80,15 @@ static void sections_and_keys(void **state)
 static void errors_say_where_and_what_would_be_right(void **state)
 {
     (void)state;
+    refused("[fault a]\nkind = ap_off\nstation = 02:00:00:00:00:10\n",
+            "w.ini:1: [fault a]: ap_off is of a whole access point");
+    refused("[fault a]\nkind = bad_dns\nvalue = 7\n",
+            "w.ini:1: [fault a]: bad_dns has values 0..6");
+    refused("[ap a]\nuplink = tap:x\n[ap b]\nuplink = tap:x\n",
+            "w.ini:3: [ap b] has the TAP of [ap a]: each needs its own");
+    refused("[ap a]\nuplink = tap:a%d\n",
+            "w.ini:2: [ap a] uplink = 'tap:a%d' is not none, slirp or tap:INTERFACE (a name of "
+            "1..15 bytes)");
     refused(
         "[ap home]\nrssl = -40\n",
         "w.ini:2: unknown key 'rssl' in [ap home]; did you mean 'rssi'? known keys: ssid, bssid, "
