@@ -19,6 +19,7 @@ struct at_system_family; /* commands/system_priv.h: sleep, pins */
 struct at_user_family;   /* commands/user_priv.h: RAM, waking the host */
 struct at_softap_family; /* commands/softap_priv.h */
 struct at_time_family;   /* commands/time_priv.h: SNTP, mDNS */
+struct at_update_family; /* commands/update.h */
 struct at_tcpip_family;  /* commands/tcpip_priv.h: mux, modes, receive types, notices, sources */
 
 typedef struct at_app {
@@ -53,6 +54,10 @@ typedef struct at_app {
     at_pki pki;                /* certificates and keys of it */
     struct at_system_family *system;
     struct at_user_family *user;
+    struct at_update_family *update;
+    const char *update_servers; /* URLs, one per scheme, blanks between them; "": none */
+    const char *update_token;   /* for them; "": none */
+    bool update_unverified;     /* HTTPS servers need no certificate that verifies */
 } at_app;
 
 static inline at_app *at_app_of(const at_call *call)
@@ -66,6 +71,7 @@ extern const at_family_rows at_system_rows, at_user_rows;
 extern const at_family_rows at_flash_rows, at_fs_rows;
 extern const at_family_rows at_basic_rows, at_wifi_rows, at_softap_rows, at_tcpip_rows;
 extern const at_family_rows at_ssl_rows, at_time_rows, at_mdns_rows;
+extern const at_family_rows at_update_rows;
 
 at_err at_wifi_family_create(at_app *app);
 at_err at_softap_family_create(at_app *app);
@@ -75,7 +81,8 @@ at_err at_ssl_family_create(at_app *app);
 at_err at_flash_family_create(at_app *app);
 at_err at_system_family_create(at_app *app);
 at_err at_user_family_create(at_app *app);
-void at_wifi_boot(at_app *app); /* applies stored mode, address, DNS; auto-connects */
+at_err at_update_family_create(at_app *app); /* after the flash family */
+void at_wifi_boot(at_app *app);              /* applies stored mode, address, DNS; auto-connects */
 void at_softap_boot(at_app *app);
 void at_tcpip_boot(at_app *app);
 

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "commands/flash_priv.h"
+#include "commands/update.h"
 #include "core/bytes.h"
 
 /* wire */
@@ -111,7 +112,7 @@ static at_result sysflash_query(at_call *call)
     return AT_RESULT_OK;
 }
 
-static const at_partition *user_partition(const at_app *app, const char *label)
+const at_partition *at_flash_user_partition(const at_app *app, const char *label)
 {
     size_t count = 0;
     const at_partition *list =
@@ -187,7 +188,7 @@ static at_err read_partition(const at_flash_reader *reader, uint32_t offset, voi
 static at_result sysflash_set(at_call *call)
 {
     at_app *app = at_app_of(call);
-    const at_partition *p = user_partition(app, at_text(call, 1));
+    const at_partition *p = at_flash_user_partition(app, at_text(call, 1));
     if (p == NULL) {
         return at_fail(call, AT_SUB_PARAM_INVALID, 2,
                        "no user partition \"%s\": AT+SYSFLASH? lists them", at_text(call, 1));
@@ -208,6 +209,9 @@ static at_result sysflash_set(at_call *call)
                        (unsigned long)(p->size - offset));
     }
     at_flash_reader reader = { .read = read_partition, .app = app, .partition = p };
+    if (at_int(call, 0) != READ && at_update_holds(app, p)) {
+        return at_fail(call, AT_SUB_EXEC_FAIL, 0, "an update is writing \"%s\"", p->label);
+    }
     switch (at_int(call, 0)) {
     case ERASE: return sysflash_erase(call, p, offset, len);
     case WRITE: return sysflash_write(call, p, offset, len);
@@ -422,6 +426,9 @@ static at_result sysmfg_set(at_call *call)
 static at_result sysrollback_execute(at_call *call)
 {
     at_ota *ota = &at_app_of(call)->flash_family->ota;
+    if (at_update_holds_slot(at_app_of(call))) {
+        return at_fail(call, AT_SUB_EXEC_FAIL, 0, "an update is writing the other slot");
+    }
     if (ota->running < 0) {
         return at_fail(call, AT_SUB_EXEC_FAIL, 0,
                        "no app slot holds an image: `attache flash create` makes one");

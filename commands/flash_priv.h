@@ -12,6 +12,8 @@ struct at_flash_family {
     at_fat *fat; /* mounted by AT+FS, AT+FSMOUNT; NULL: not */
 };
 
+/* A partition of at_customize, NULL: there is none of that name. */
+const at_partition *at_flash_user_partition(const at_app *app, const char *label);
 /* The partition's raw bytes are about to change. */
 void at_flash_forget(at_app *app, const at_partition *partition);
 

@@ -9,6 +9,7 @@
  *   all from <offset>. Releasing and allocating look at no further parameter.
  * - A write that +++ gives up leaves what had come, and is an ERROR.
  */
+#include "commands/update.h"
 #include "commands/user_priv.h"
 
 #include <stdio.h>
@@ -187,6 +188,8 @@ static const at_arg_spec wake_on_args[] = { AT_INT("enable", 0, 1), WAKE_TAIL(AT
                                             AT_OPT_INT("check mcu awake method", 0, 7, 1) };
 static const at_shape wake_shapes[] = { AT_SHAPE("disable", wake_off_args),
                                         AT_SHAPE("enable", wake_on_args) };
+static const at_arg_spec userota_args[] = { AT_INT("url len", 1, AT_UPDATE_URL_MAX) };
+static const at_shape userota_shapes[] = { AT_SHAPE(NULL, userota_args) };
 static const at_arg_spec mcusleep_args[] = { AT_INT("state", 0, 1) };
 static const at_shape mcusleep_shapes[] = { AT_SHAPE(NULL, mcusleep_args) };
 
@@ -200,6 +203,12 @@ static const at_cmd rows[] = {
       .builds = AT_IN_ALL,
       .guide = "3.12.2",
       .summary = "Operate the user's RAM" },
+    { .name = "+USEROTA",
+      .set = at_userota_set,
+      AT_SHAPES(userota_shapes),
+      .builds = AT_IN_ALL,
+      .guide = "3.12.3",
+      .summary = "Upgrade the firmware from a URL" },
     { .name = "+USERWKMCUCFG",
       .set = at_userwkmcucfg_set,
       AT_SHAPES(wake_shapes),

@@ -145,6 +145,18 @@ static void apply_factory(at_module *m)
     m->app.factory_rf_power = factory->max_tx_power;
 }
 
+/* The run's settings, else the maker's, else the build's. */
+static void apply_update_settings(at_module *m)
+{
+    const at_module_config *c = &m->config;
+    const at_factory *factory = &m->factory;
+    m->app.update_servers = c->update_servers != NULL            ? c->update_servers
+                            : factory->update_servers[0] != '\0' ? factory->update_servers
+                                                                 : ATTACHE_UPDATE_SERVERS;
+    m->app.update_token = c->update_token != NULL ? c->update_token : factory->update_token;
+    m->app.update_unverified = c->update_unverified || factory->update_unverified;
+}
+
 /* The stored settings of the port, or the factory's, before the first byte. */
 static void set_uart(at_module *m)
 {
@@ -308,6 +320,7 @@ at_module *at_module_boot(const at_module_config *config)
     if (m->app.settings == NULL || m->app.mfg == NULL)
         return failed(m, "settings");
     apply_factory(m);
+    apply_update_settings(m);
     set_uart(m);
     start_session(m);
     if (m->app.session == NULL)
@@ -327,7 +340,8 @@ at_module *at_module_boot(const at_module_config *config)
         return failed(m, "the flash commands");
     if (at_wifi_family_create(&m->app) != AT_OK || at_softap_family_create(&m->app) != AT_OK ||
         at_tcpip_family_create(&m->app) != AT_OK || at_time_family_create(&m->app) != AT_OK ||
-        at_system_family_create(&m->app) != AT_OK || at_user_family_create(&m->app) != AT_OK)
+        at_system_family_create(&m->app) != AT_OK || at_user_family_create(&m->app) != AT_OK ||
+        at_update_family_create(&m->app) != AT_OK)
         return failed(m, "the command families");
     at_session_set_sysmsg(m->app.session,
                           (unsigned)at_setting_int(m->app.settings, AT_SETTING_SYSMSG));

@@ -63,6 +63,9 @@ void at_factory_read(at_factory *factory, at_mfg *mfg, const at_log *log)
         factory->baud = (uint32_t)number(&r, "uart_baudrate", 80, 5000000, 0);
         factory->max_tx_power = (uint8_t)number(&r, "max_tx_power", 40, 84, 0);
         read_country(&r, factory);
+        text(&r, "update_server", factory->update_servers, sizeof factory->update_servers);
+        text(&r, "update_token", factory->update_token, sizeof factory->update_token);
+        factory->update_unverified = number(&r, "update_verify", 0, 1, 1) == 0;
     } else if (err != AT_ERR_NOT_FOUND) {
         at_log(log, AT_LOG_WARN, "boot", "no factory parameters: %s", at_err_text(err));
     }

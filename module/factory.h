@@ -5,12 +5,16 @@
 #include "storage/mfg.h"
 #include "wifi/station.h"
 
-#define AT_FACTORY_NAME_MAX 32u /* characters of a module's name */
+#define AT_FACTORY_NAME_MAX 32u  /* characters of a module's name */
+#define AT_FACTORY_TEXT_MAX 255u /* bytes of a server's URLs, of a token */
 
 typedef struct at_factory {
-    char module_name[AT_FACTORY_NAME_MAX + 1]; /* for AT+GMR; "": not given */
-    uint32_t baud;                             /* of the AT port; 0: not given */
-    uint8_t max_tx_power;                      /* 0.25 dBm; 0: not given */
+    char module_name[AT_FACTORY_NAME_MAX + 1];    /* for AT+GMR; "": not given */
+    uint32_t baud;                                /* of the AT port; 0: not given */
+    uint8_t max_tx_power;                         /* 0.25 dBm; 0: not given */
+    char update_servers[AT_FACTORY_TEXT_MAX + 1]; /* URLs; "": not given */
+    char update_token[AT_FACTORY_TEXT_MAX + 1];   /* "": none */
+    bool update_unverified;
     bool has_country;
     at_country country; /* policy 0 */
 } at_factory;

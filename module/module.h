@@ -2,6 +2,7 @@
 #ifndef MODULE_MODULE_H
 #define MODULE_MODULE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,10 @@ typedef struct at_module_config {
     uint32_t data_timeout_ms; /* 0: a data prompt waits for ever, as on the part */
     uint8_t builds;           /* AT_IN_* of the profile; 0: every command */
     at_uart_settings uart;    /* what the port is set to at power-on */
+    /* URLs of update servers, one per scheme, blanks between them; NULL: the factory's, else the build's */
+    const char *update_servers;
+    const char *update_token; /* for them; NULL: the factory's */
+    bool update_unverified;   /* HTTPS servers need no certificate that verifies */
 } at_module_config;
 
 /* Boots: storage, stack, radio, commands, "ready"; then the port runs the loop. NULL: no memory, the

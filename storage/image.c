@@ -14,7 +14,7 @@
 #include "crypto/hash.h"
 
 #define MAGIC       0xe9u
-#define HEADER      24u
+#define HEADER      AT_IMAGE_HEADER
 #define SEGMENT     8u /* bytes of its header */
 #define DESCRIPTION 256u
 #define DESCRIBED   0xabcd5432u
@@ -76,6 +76,12 @@ static const char *check_header(const uint8_t *raw, at_image_info *info)
         return "is for another chip";
     }
     return least > CHIP_REV || (most != 0 && most < least) ? "is for another chip revision" : NULL;
+}
+
+const char *at_image_check_header(const uint8_t raw[AT_IMAGE_HEADER])
+{
+    at_image_info info = { 0 };
+    return check_header(raw, &info);
 }
 
 static at_err check_segments(pass *p, const at_image_info *info, const char **why)

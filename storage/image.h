@@ -13,6 +13,7 @@
 #define AT_IMAGE_CHIP_C2  0x000cu
 #define AT_IMAGE_SEGMENTS 16u
 #define AT_IMAGE_TEXT     32u /* characters of version and project, which then have no NUL on flash */
+#define AT_IMAGE_HEADER   24u  /* bytes before the first segment */
 #define AT_IMAGE_LEN_MIN  336u /* bytes of what at_image_build makes: 288 + 16 + 32 */
 
 typedef struct at_image_info {
@@ -28,6 +29,9 @@ typedef struct at_image_info {
  * constant, says what is wrong. AT_ERR_IO, AT_ERR_INVALID (not inside the chip). */
 at_err at_image_check(const at_flashchip *chip, uint32_t offset, uint32_t size, at_image_info *info,
                       const char **why);
+/* Whether an image that begins with these bytes could be one for this chip: before a slot is erased for
+ * it. NULL, or a constant that says what is wrong. */
+const char *at_image_check_header(const uint8_t raw[AT_IMAGE_HEADER]);
 /* Makes an image for this chip whose only segment is the description: it stands for a firmware, a
  * real part could not run it. AT_ERR_INVALID: a text is too long. */
 at_err at_image_build(const char *version, const char *project, const char *idf,

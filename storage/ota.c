@@ -185,6 +185,9 @@ at_err at_ota_switch(at_ota *ota, unsigned slot)
     if (which < 0) {
         return write_copy(ota, 0, slot + 1, NEW);
     }
+    if (copies[which].state == NEW && (copies[which].seq - 1) % ota->count == slot) {
+        return AT_OK; /* written over before it was tried: the other copy still names the old one */
+    }
     uint32_t seq = (slot + 1) % ota->count;
     seq = seq == 0 ? ota->count : seq;
     if (seq < copies[which].seq) {

@@ -25,6 +25,7 @@ packages() {
         test)
             echo libcmocka-dev clang clang-format clang-tidy "$(clang_runtime)"
             echo git python3-venv socat tshark iproute2 dosfstools mtools dnsmasq-base
+            echo nginx-light curl openssl
             ;;
         rv32)
             echo gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf

@@ -50,6 +50,8 @@ typedef struct lx_chip_config {
     size_t heap_budget;
     uint32_t window, guard_ms, data_timeout_ms; /* module/module.h */
     uint8_t builds;
+    const char *update_servers, *update_token; /* module/module.h; NULL: not given */
+    bool update_unverified;
     const uint32_t *pins_given; /* bit n: pin n has a level from outside, ... */
     const uint32_t *pins_in;    /* ... this one; read by each boot as it starts */
     bool pace;

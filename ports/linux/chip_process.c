@@ -259,6 +259,9 @@ static at_module *boot_module(process *p, at_byteport *port)
         .guard_ms = config->guard_ms,
         .data_timeout_ms = config->data_timeout_ms,
         .builds = config->builds,
+        .update_servers = config->update_servers,
+        .update_token = config->update_token,
+        .update_unverified = config->update_unverified,
         .uart = { .baud = 115200, .data = 8, .stop = 1 },
     };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "commands/version.h"
 #include "core/bytes.h"
 #include "ports/linux/flash_tool_priv.h"
 #include "storage/fat.h"
@@ -329,6 +330,18 @@ static int insert(int argc, char **argv)
     return ok ? TOOL_OK : TOOL_FAILED;
 }
 
+/* ---- firmware ---- */
+
+static int firmware(int argc, char **argv)
+{
+    uint8_t image[AT_IMAGE_LEN_MIN];
+    (void)argc;
+    if (at_image_build(argv[0], "attache", AT_VERSION_SDK, image) != AT_OK) {
+        return tool_fail("a version has at most %u characters", AT_IMAGE_TEXT);
+    }
+    return write_file(argv[1], image, sizeof image) ? TOOL_OK : TOOL_FAILED;
+}
+
 /* ---- words ---- */
 
 static const struct {
@@ -343,6 +356,7 @@ static const struct {
     { "set", "FILE PARTITION NAMESPACE KEY TYPE VALUE|@FILE", 6, 6, false, set },
     { "extract", "FILE PARTITION TO [--plain]", 3, 4, true, extract },
     { "insert", "FILE PARTITION FROM [--plain]", 3, 4, true, insert },
+    { "firmware", "VERSION TO", 2, 2, false, firmware },
 };
 
 static void help(FILE *to)
@@ -360,7 +374,8 @@ static void help(FILE *to)
           "  extract FILE PARTITION TO [--plain]\n"
           "                              its bytes; --plain: the FAT volume without levelling\n"
           "  insert FILE PARTITION FROM [--plain]\n"
-          "                              the other way; the rest of the partition is erased\n",
+          "                              the other way; the rest of the partition is erased\n"
+          "  firmware VERSION TO         an image of that version, for an update server\n",
           to);
 }
 
@@ -403,7 +418,8 @@ int lx_flash_main(int argc, char **argv)
             return run_verb(v, argc - 1, argv + 1);
         }
     }
-    (void)tool_fail("'%s' is no verb: create, info, ls, get, set, modify, extract or insert",
-                    argv[0]);
+    (void)tool_fail(
+        "'%s' is no verb: create, info, ls, get, set, modify, extract, insert or firmware",
+        argv[0]);
     return TOOL_USAGE;
 }

@@ -4,6 +4,7 @@
  */
 #include "ports/linux/options.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "ports/linux/flashfile.h"
 #include "ports/linux/logfile.h"
 #include "ports/linux/socket_port.h"
+#include "proto/url.h"
 
 typedef struct taker {
     lx_options *o;
@@ -243,6 +245,50 @@ static bool take_flash(const taker *t)
     return true;
 }
 
+static bool take_update_server(const taker *t)
+{
+    char *servers = t->o->update_servers;
+    size_t len = strlen(servers);
+    const char *why = "";
+    at_url url;
+
+    if (at_url_parse(t->value, strlen(t->value), &url, &why) != AT_OK)
+        return refuse(t, "'%s': %s", t->value, why);
+    if (strchr(t->value, '?') != NULL || strchr(t->value, '#') != NULL)
+        return refuse(t, "'%s': the files are below that URL, it has no '?' and no '#'", t->value);
+    if (strlen(t->value) > 255)
+        return refuse(t, "the URL is longer than 255 characters");
+    if (strstr(servers, url.https ? "https://" : "http://") != NULL)
+        return refuse(t, "there is a server for %s already", url.https ? "https" : "http");
+    /* Two of them fit. The scheme in small letters, as it is looked for. */
+    snprintf(servers + len, LX_UPDATE_TEXT - len, "%s%s%s", len > 0 ? " " : "",
+             url.https ? "https" : "http", strchr(t->value, ':'));
+    return true;
+}
+
+/* A secret is not given on the command line, where everybody sees it. */
+static bool take_update_token(const taker *t)
+{
+    char *token = t->o->update_token;
+    FILE *file = fopen(t->value, "re");
+    size_t len = file != NULL ? fread(token, 1, LX_UPDATE_TEXT - 1, file) : 0;
+
+    if (file == NULL)
+        return refuse(t, "cannot read %s: %s", t->value, strerror(errno));
+    fclose(file);
+    token[len] = '\0';
+    token[strcspn(token, "\r\n")] = '\0';
+    if (token[0] == '\0' || strlen(token) > 255 || strpbrk(token, " \t") != NULL)
+        return refuse(t, "the first line of %s is not a token of 1 to 255 characters", t->value);
+    return true;
+}
+
+static bool take_update_insecure(const taker *t)
+{
+    t->o->update_unverified = true;
+    return true;
+}
+
 static bool take_help(const taker *t)
 {
     t->o->help = true;
@@ -286,6 +332,11 @@ static const option options[] = {
     { "--data-timeout", "MS", take_data_timeout,
       "a data prompt without input is cancelled; default 0: never, as on the part" },
     { "--pace", NULL, take_pace, "as slow as the UART's baud rate" },
+    { "--update-server", "URL", take_update_server,
+      "where AT+CIUPDATE finds firmware; once with http, once with https" },
+    { "--update-token", "FILE", take_update_token, "what that server asks for: FILE's first line" },
+    { "--update-insecure", NULL, take_update_insecure,
+      "AT+CIUPDATE and AT+USEROTA do not verify HTTPS servers" },
     { "--ctl", "PATH", take_ctl, "control socket for `attache ctl`" },
     { "--help", NULL, take_help, "this text" },
 };

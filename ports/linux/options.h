@@ -10,7 +10,8 @@
 #include "air/air.h"
 #include "iface/log.h"
 
-#define LX_FORWARDS 32u
+#define LX_FORWARDS    32u
+#define LX_UPDATE_TEXT 512u
 #define LX_DEFAULT_MAC                     \
     {                                      \
         0x1a, 0xfe, 0x35, 0x98, 0xd3, 0x7b \
@@ -42,7 +43,10 @@ typedef struct lx_options {
     uint32_t window, guard_ms, data_timeout_ms; /* 0: the part's */
     uint8_t builds;                             /* AT_IN_*; 0: all */
     uint32_t flash_size;                        /* bytes */
-    char **command;                             /* NULL: none; ends with NULL */
+    char update_servers[LX_UPDATE_TEXT]; /* "": not given; else URLs with blanks between them */
+    char update_token[LX_UPDATE_TEXT];   /* "": not given */
+    bool update_unverified;
+    char **command; /* NULL: none; ends with NULL */
     bool help;
 } lx_options;
 
