@@ -8,6 +8,9 @@
  * The module echoes what it is sent (ATE1) and the terminal has shown it already; the expected echo is
  * swallowed byte by byte, and whatever differs is shown.
  *
+ * Behind a data prompt the prompt of the console is "data> ": lines are sent as they are, without CR LF and
+ * without an echo to expect, until the answer; in passthrough (AT+CIPSEND alone) with CR LF, until +++.
+ *
  * Raw mode (Ctrl-]) sends every key as it is typed, Enter as CR LF, for data after `>`. `+++` counts only
  * as one packet of exactly three bytes, which no finger can type; so pluses are held back until a third
  * or another key comes, or half a second passes.
@@ -152,8 +155,8 @@ static size_t skip_echo(lx_console *c, const char *data, size_t len)
 static bool ends_answer(const char *line)
 {
     static const char *const last[] = { "OK",        "ERROR",         "SEND OK",
-                                        "SEND FAIL", "SEND Canceled", "busy p...",
-                                        "ready" };
+                                        "SEND FAIL", "SEND Canceled", "SEND CANCELLED",
+                                        "busy p...", "ready" };
 
     for (size_t i = 0; i < AT_COUNT(last); i++) {
         if (strcmp(line, last[i]) == 0)
@@ -162,7 +165,8 @@ static bool ends_answer(const char *line)
     return false;
 }
 
-/* Follows the output to know when the next line of batch input may go. */
+/* Follows the output to know what the next line is, and when one of batch input may go. What a peer says
+ * in passthrough is no answer. */
 static void follow(lx_console *c, const char *data, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -173,8 +177,10 @@ static void follow(lx_console *c, const char *data, size_t len)
         }
         c->answer[c->answer_len] = '\0';
         c->answer_len = 0;
-        if (ends_answer(c->answer))
+        if (ends_answer(c->answer)) {
             c->may_send = true;
+            c->data_prompt = c->data_prompt && c->passthrough;
+        }
     }
     if (c->answer_len == 1 && c->answer[0] == '>') {
         c->may_send = c->data_prompt = true;
@@ -202,9 +208,8 @@ static void on_port(void *arg, short revents)
     if (got <= 0)
         return;
     skipped = skip_echo(c, data, (size_t)got);
+    follow(c, data + skipped, (size_t)got - skipped);
     console_show(c, data + skipped, (size_t)got - skipped);
-    if (!c->interactive)
-        follow(c, data, (size_t)got);
 }
 
 static void on_log(void *arg, short revents)
@@ -226,6 +231,8 @@ static void send_pluses(lx_console *c)
 {
     at_timer_stop(c->config.loop, &c->plus_timer);
     console_send(c, "+++", c->pluses);
+    if (c->pluses == 3)
+        c->data_prompt = false;
     c->pluses = 0;
 }
 

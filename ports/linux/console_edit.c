@@ -49,10 +49,9 @@ static lx_console *console_of(EditLine *edit)
 
 static char *prompt(EditLine *edit)
 {
-    static char text[] = "attache> ";
+    static char text[] = "attache> ", data[] = "data> ";
 
-    (void)edit;
-    return text;
+    return console_of(edit)->data_prompt ? data : text;
 }
 
 /* One wide character from as many keys as it takes. */
@@ -199,15 +198,39 @@ static void save_history(lx_console *c)
 
 static bool is_secret(const char *line)
 {
-    return strncasecmp(line, "AT+CWJAP=", 9) == 0 || strncasecmp(line, "AT+CWSAP", 8) == 0;
+    static const char *const carriers[] = {
+        "AT+CWJAP=",     "AT+CWSAP",       "AT+CWJEAP",
+        "AT+CIPSSLCPSK", "AT+MQTTUSERCFG", "AT+MQTTLONGPASSWORD"
+    };
+
+    for (size_t i = 0; i < AT_COUNT(carriers); i++) {
+        if (strncasecmp(line, carriers[i], strlen(carriers[i])) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* ---- lines ---- */
+
+static void send_data(lx_console *c, const char *line, size_t len)
+{
+    bool leave = strcmp(line, "+++") == 0;
+
+    console_send(c, line, len);
+    if (c->passthrough && !leave)
+        console_send(c, "\r\n", 2);
+    if (leave)
+        c->data_prompt = false;
+}
 
 static void send_line(lx_console *c, const char *line, size_t len)
 {
     HistEvent event;
 
+    if (c->data_prompt) {
+        send_data(c, line, len);
+        return;
+    }
     if (len > 0 && c->history != NULL && !is_secret(line))
         history(c->history, &event, H_ENTER, line);
     if (line[0] == '?') {
@@ -223,6 +246,7 @@ static void send_line(lx_console *c, const char *line, size_t len)
         memcpy(c->echo + len, "\r\n", 2);
         c->echo_len = len + 2;
         c->echo_at = 0;
+        c->passthrough = strcasecmp(line, "AT+CIPSEND") == 0;
         console_send(c, c->echo, c->echo_len);
     }
 }

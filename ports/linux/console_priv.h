@@ -29,8 +29,9 @@ struct lx_console {
     unsigned pluses; /* + typed in raw mode and held back: three make one packet */
     at_timer plus_timer;
 
-    /* input that is not a terminal */
-    bool may_send, data_prompt;
+    bool data_prompt; /* the module waits for data */
+    bool passthrough; /* and goes on until +++ */
+    bool may_send;    /* input that is not a terminal: the answer is complete */
     char answer[64]; /* the line of output that is being received, cut */
     size_t answer_len;
 
