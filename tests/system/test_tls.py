@@ -430,7 +430,7 @@ def test_out_of_memory_is_an_error(tls, peer, pki):
     assert seen == {refused(0x2A), b"CONNECT\r\n" + OK}
 
 
-# --- the guide's examples by number ---------------------------------------------------------------
+# --- the guide's examples by number, without a namespace (test_guide.py has them literally) ---
 
 def test_guide_4_2_5(tls, peer, pki):
     port = tls(clock=None)
@@ -453,12 +453,6 @@ def guide_server(port, openssl):
     openssl.send(b"tes\n")
     port.exactly(b"\r\n+IPD,0,4:tes\n")
     port.command("AT+CIPCLOSE=0", b"0,CLOSED\r\n" + OK)
-
-
-def test_guide_4_2_6(serving, peer):
-    """As a station, which the example allows."""
-    port, at = serving(clock=None)
-    guide_server(port, peer(tls_peers.client, at))
 
 
 def test_guide_4_2_7(tls, peer, pki):

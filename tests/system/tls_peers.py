@@ -39,10 +39,11 @@ def flash_image(folder, items):
 
 
 class OpenSsl:
-    """openssl s_server or s_client: send() types into it, expect() waits for what it prints."""
+    """openssl s_server or s_client: send() types into it, expect() waits for what it prints. before: a command
+    that runs it, as netns.Namespace.prefix."""
 
-    def __init__(self, *arguments, folder=None):
-        self.process = subprocess.Popen(["openssl", *map(str, arguments)], stdin=subprocess.PIPE, cwd=folder,
+    def __init__(self, *arguments, folder=None, before=()):
+        self.process = subprocess.Popen([*before, "openssl", *map(str, arguments)], stdin=subprocess.PIPE, cwd=folder,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.text = b""
         self.port = None
