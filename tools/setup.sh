@@ -16,6 +16,16 @@ clang_runtime() {
     echo "libclang-rt-$version-dev"
 }
 
+# Chrony would push another time server out; then the tests that need it are skipped.
+ntp_server() {
+    for other in systemd-timesyncd ntpsec openntpd; do
+        case $(dpkg-query -W -f='${db:Status-Status}' "$other" 2>/dev/null) in
+            installed) return ;;
+        esac
+    done
+    echo chrony
+}
+
 packages() {
     case $1 in
         build)
@@ -26,6 +36,7 @@ packages() {
             echo libcmocka-dev clang clang-format clang-tidy "$(clang_runtime)"
             echo git python3-venv socat tshark iproute2 dosfstools mtools dnsmasq-base
             echo nginx-light curl openssl
+            echo avahi-daemon avahi-utils dbus-daemon libnss-mdns $(ntp_server)
             ;;
         rv32)
             echo gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf
