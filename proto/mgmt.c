@@ -6,7 +6,7 @@
  * fields of a type in the order of the structure, so the two stay mirror images. A frame may be
  * longer than its fields (Ethernet pads to 60 bytes), never shorter. Values out of range make a
  * frame invalid in both directions: what was decoded is safe to index tables with. There is no
- * state and nothing to authenticate here, as in the unprotected management frames of IEEE 802.11.
+ * state here; what protects a deauthentication or an SA query is made and checked in proto/pmf.c.
  */
 #include "proto/mgmt.h"
 
@@ -23,7 +23,13 @@ static bool bss_ok(const at_bss *bss)
 {
     return ssid_ok(&bss->ssid) && bss->channel >= 1 && bss->channel <= 14 &&
            bss->auth < AT_AUTH_MODES && bss->pairwise <= AT_CIPHER_UNKNOWN &&
-           bss->group <= AT_CIPHER_UNKNOWN && bss->wps <= 1 && bss->country[2] == '\0';
+           bss->group <= AT_CIPHER_UNKNOWN && bss->wps <= 1 && bss->country[2] == '\0' &&
+           bss->sae <= (AT_SAE_LOOPING | AT_SAE_H2E);
+}
+
+static bool protection_ok(const at_mgmt_protection *p)
+{
+    return p->number >> 48 == 0;
 }
 
 static bool fields_ok(const at_mgmt *m)
@@ -31,17 +37,18 @@ static bool fields_ok(const at_mgmt *m)
     switch (m->type) {
     case AT_MGMT_SCAN: return m->scan.channel <= 14 && ssid_ok(&m->scan.ssid);
     case AT_MGMT_BEACON: return bss_ok(&m->beacon.bss);
+    case AT_MGMT_AUTH: return m->auth.len <= AT_AUTH_BODY_MAX;
     case AT_MGMT_ASSOC: return ssid_ok(&m->assoc.ssid) && m->assoc.auth < AT_AUTH_MODES;
     case AT_MGMT_ANNOUNCE: /* one that goes off the air need not say more than a name that fits */
         return ssid_ok(&m->announce.bss.ssid) && (!m->announce.on || bss_ok(&m->announce.bss));
     case AT_MGMT_KEYS:
     case AT_MGMT_STATION_LOST:
     case AT_MGMT_SCAN_DONE:
-    case AT_MGMT_AUTH:
     case AT_MGMT_ASSOC_ANSWER:
-    case AT_MGMT_DEAUTH:
     case AT_MGMT_QUALITY:
     case AT_MGMT_BEACON_LOST: return true;
+    case AT_MGMT_DEAUTH: return protection_ok(&m->deauth.protection);
+    case AT_MGMT_SA_QUERY: return protection_ok(&m->sa_query.protection);
     }
     return false;
 }
@@ -72,6 +79,7 @@ static void put_bss(at_builder *b, const at_bss *bss)
     at_put8(b, bss->pmf);
     at_put8(b, bss->wps);
     at_put(b, bss->country, sizeof bss->country);
+    at_put8(b, bss->sae);
 }
 
 static void get_bss(at_reader *r, at_bss *bss)
@@ -87,6 +95,41 @@ static void get_bss(at_reader *r, at_bss *bss)
     bss->pmf = at_get8(r);
     bss->wps = at_get8(r);
     at_get_copy(r, bss->country, sizeof bss->country);
+    bss->sae = at_get8(r);
+}
+
+static void put_dh(at_builder *b, const at_mgmt_dh *dh)
+{
+    at_put16(b, dh->group);
+    if (dh->group != 0)
+        at_put(b, dh->key, sizeof dh->key);
+}
+
+static void get_dh(at_reader *r, at_mgmt_dh *dh)
+{
+    dh->group = at_get16(r);
+    if (dh->group != 0)
+        at_get_copy(r, dh->key, sizeof dh->key);
+}
+
+static void put_protection(at_builder *b, const at_mgmt_protection *p)
+{
+    at_put8(b, p->on ? 1 : 0);
+    if (!p->on)
+        return;
+    at_put16(b, (uint16_t)(p->number >> 32));
+    at_put32(b, (uint32_t)p->number);
+    at_put(b, p->mic, sizeof p->mic);
+}
+
+static void get_protection(at_reader *r, at_mgmt_protection *p)
+{
+    p->on = at_get8(r) != 0;
+    if (!p->on)
+        return;
+    p->number = (uint64_t)at_get16(r) << 32;
+    p->number |= at_get32(r);
+    at_get_copy(r, p->mic, sizeof p->mic);
 }
 
 static void put_fields(at_builder *b, const at_mgmt *m)
@@ -107,6 +150,8 @@ static void put_fields(at_builder *b, const at_mgmt *m)
         at_put8(b, m->auth.algorithm);
         at_put16(b, m->auth.sequence);
         at_put16(b, m->auth.status);
+        at_put8(b, m->auth.len);
+        at_put(b, m->auth.body, m->auth.len);
         break;
     case AT_MGMT_ASSOC:
         put_ssid(b, &m->assoc.ssid);
@@ -114,12 +159,24 @@ static void put_fields(at_builder *b, const at_mgmt *m)
         at_put8(b, m->assoc.pmf);
         at_put8(b, m->assoc.protocols);
         at_put16(b, m->assoc.listen_interval);
+        at_put8(b, m->assoc.has_pmkid ? 1 : 0);
+        at_put(b, m->assoc.pmkid, m->assoc.has_pmkid ? AT_PMKID_LEN : 0);
+        put_dh(b, &m->assoc.dh);
         break;
     case AT_MGMT_ASSOC_ANSWER:
         at_put16(b, m->assoc_answer.status);
         at_put16(b, m->assoc_answer.aid);
+        put_dh(b, &m->assoc_answer.dh);
         break;
-    case AT_MGMT_DEAUTH: at_put16(b, m->deauth.reason); break;
+    case AT_MGMT_DEAUTH:
+        at_put16(b, m->deauth.reason);
+        put_protection(b, &m->deauth.protection);
+        break;
+    case AT_MGMT_SA_QUERY:
+        at_put8(b, m->sa_query.answer ? 1 : 0);
+        at_put16(b, m->sa_query.id);
+        put_protection(b, &m->sa_query.protection);
+        break;
     case AT_MGMT_QUALITY: at_put8(b, (uint8_t)m->quality.rssi); break;
     case AT_MGMT_ANNOUNCE:
         at_put8(b, m->announce.on ? 1 : 0);
@@ -150,6 +207,9 @@ static void get_fields(at_reader *r, at_mgmt *m)
         m->auth.algorithm = at_get8(r);
         m->auth.sequence = at_get16(r);
         m->auth.status = at_get16(r);
+        m->auth.len = at_get8(r);
+        if (m->auth.len <= AT_AUTH_BODY_MAX)
+            at_get_copy(r, m->auth.body, m->auth.len);
         break;
     case AT_MGMT_ASSOC:
         get_ssid(r, &m->assoc.ssid);
@@ -157,12 +217,24 @@ static void get_fields(at_reader *r, at_mgmt *m)
         m->assoc.pmf = at_get8(r);
         m->assoc.protocols = at_get8(r);
         m->assoc.listen_interval = at_get16(r);
+        m->assoc.has_pmkid = at_get8(r) != 0;
+        at_get_copy(r, m->assoc.pmkid, m->assoc.has_pmkid ? AT_PMKID_LEN : 0);
+        get_dh(r, &m->assoc.dh);
         break;
     case AT_MGMT_ASSOC_ANSWER:
         m->assoc_answer.status = at_get16(r);
         m->assoc_answer.aid = at_get16(r);
+        get_dh(r, &m->assoc_answer.dh);
         break;
-    case AT_MGMT_DEAUTH: m->deauth.reason = at_get16(r); break;
+    case AT_MGMT_DEAUTH:
+        m->deauth.reason = at_get16(r);
+        get_protection(r, &m->deauth.protection);
+        break;
+    case AT_MGMT_SA_QUERY:
+        m->sa_query.answer = at_get8(r) != 0;
+        m->sa_query.id = at_get16(r);
+        get_protection(r, &m->sa_query.protection);
+        break;
     case AT_MGMT_QUALITY: m->quality.rssi = (int8_t)at_get8(r); break;
     case AT_MGMT_ANNOUNCE:
         m->announce.on = at_get8(r) != 0;
@@ -201,7 +273,7 @@ bool at_mgmt_decode(at_mgmt *m, const uint8_t *frame, size_t len)
     if (at_get16(&r) != AT_ETHERTYPE_MGMT || at_get8(&r) != AT_MGMT_VERSION)
         return false;
     type = at_get8(&r);
-    if (type < AT_MGMT_SCAN || type > AT_MGMT_STATION_LOST)
+    if (type < AT_MGMT_SCAN || type > AT_MGMT_SA_QUERY)
         return false;
     m->type = (at_mgmt_type)type;
     get_fields(&r, m);
@@ -240,15 +312,22 @@ at_cipher at_auth_group(unsigned mode)
 bool at_auth_fits(unsigned offered, unsigned wanted)
 {
     bool wpa = wanted == AT_AUTH_WPA_PSK || wanted == AT_AUTH_WPA_WPA2_PSK;
-    bool wpa2 = wanted == AT_AUTH_WPA2_PSK || wanted == AT_AUTH_WPA_WPA2_PSK ||
-                wanted == AT_AUTH_WPA2_WPA3_PSK;
+    bool wpa2 = wanted == AT_AUTH_WPA2_PSK || wanted == AT_AUTH_WPA_WPA2_PSK;
+    bool wpa3 = wanted == AT_AUTH_WPA3_PSK;
 
     switch (offered) {
     case AT_AUTH_OPEN: return wanted == AT_AUTH_OPEN;
     case AT_AUTH_WPA_PSK: return wpa;
-    case AT_AUTH_WPA2_PSK:
-    case AT_AUTH_WPA2_WPA3_PSK: /* its WPA3 half needs SAE */ return wpa2;
+    case AT_AUTH_WPA2_PSK: return wpa2;
     case AT_AUTH_WPA_WPA2_PSK: return wpa || wpa2;
+    case AT_AUTH_WPA3_PSK: return wpa3;
+    case AT_AUTH_WPA2_WPA3_PSK: return wpa2 || wpa3;
+    case AT_AUTH_OWE: return wanted == AT_AUTH_OWE;
     default: return false;
     }
+}
+
+bool at_auth_has_password(unsigned mode)
+{
+    return mode != AT_AUTH_OPEN && mode != AT_AUTH_OWE;
 }

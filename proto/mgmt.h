@@ -14,7 +14,10 @@
 #define AT_ETHERTYPE_MGMT  0x88B5u
 #define AT_ETHERTYPE_EAPOL 0x888Eu
 #define AT_MGMT_VERSION    1u
-#define AT_MGMT_FRAME_MAX  160u /* bytes, Ethernet header included */
+#define AT_MGMT_FRAME_MAX  256u /* bytes, Ethernet header included */
+#define AT_AUTH_BODY_MAX   160u /* bytes of SAE in an authentication frame */
+#define AT_PMKID_LEN       16u
+#define AT_MGMT_MIC_LEN    16u
 
 typedef enum at_mgmt_type {
     AT_MGMT_SCAN = 1,     /* station -> broadcast: tell me who is on this channel */
@@ -29,6 +32,7 @@ typedef enum at_mgmt_type {
     AT_MGMT_ANNOUNCE,     /* BSSID -> air: this radio is an access point now, or no longer */
     AT_MGMT_KEYS,         /* BSSID -> air: this station (to) has its keys, data may pass */
     AT_MGMT_STATION_LOST, /* air -> BSSID: this station (from) was not heard for long */
+    AT_MGMT_SA_QUERY,     /* both ways: are our keys still yours? (11.13) */
 } at_mgmt_type;
 
 /* <ecn> of AT+CWLAP (guide 3.2.8). */
@@ -63,6 +67,8 @@ typedef enum at_cipher {
 #define AT_PROTO_B      1u /* bits of <bgn> */
 #define AT_PROTO_G      2u
 #define AT_PROTO_N      4u
+#define AT_SAE_LOOPING  1u /* ways from a password to a point that an access point takes */
+#define AT_SAE_H2E      2u
 
 typedef struct at_ssid {
     uint8_t len; /* 0..32 */
@@ -81,6 +87,7 @@ typedef struct at_bss {
     uint8_t pmf;             /* AT_PMF_* */
     uint8_t wps;             /* 1: offered */
     char country[3];         /* two letters and an end */
+    uint8_t sae;             /* AT_SAE_*; 0 without SAE */
 } at_bss;
 
 /* Status codes of IEEE 802.11 (9.4.1.9) that occur here. */
@@ -88,15 +95,43 @@ typedef struct at_bss {
 #define AT_STATUS_FAILURE        1u
 #define AT_STATUS_AUTH_ALGORITHM 13u
 #define AT_STATUS_AP_FULL        17u
-#define AT_STATUS_INVALID_AKMP   43u
 #define AT_STATUS_PMF_POLICY     31u
+#define AT_STATUS_INVALID_AKMP   43u
+#define AT_STATUS_INVALID_PMKID  53u
+#define AT_STATUS_TOKEN_REQUIRED 76u  /* SAE: come back with this token */
+#define AT_STATUS_GROUP          77u  /* SAE, OWE: not this finite cyclic group */
+#define AT_STATUS_SAE_H2E        126u /* SAE: this commit is of hash-to-element */
 /* Reason codes (9.4.1.7). */
 #define AT_REASON_UNSPECIFIED  1u
 #define AT_REASON_AUTH_EXPIRED 2u
 #define AT_REASON_LEAVING      3u
+#define AT_REASON_INACTIVITY   4u
+#define AT_REASON_CLASS_2      6u /* a frame of somebody who is not authenticated */
+#define AT_REASON_CLASS_3      7u /* of somebody who is not associated */
 #define AT_REASON_4WAY_TIMEOUT 15u
 #define AT_AUTH_ALG_OPEN       0u
 #define AT_AUTH_ALG_SAE        3u
+
+typedef struct at_mgmt_auth {
+    uint8_t algorithm; /* AT_AUTH_ALG_* */
+    uint16_t sequence;
+    uint16_t status;
+    uint8_t len; /* of body; 0 unless the algorithm is SAE */
+    uint8_t body[AT_AUTH_BODY_MAX];
+} at_mgmt_auth;
+
+/* The OWE Diffie-Hellman parameter (RFC 8110 4.3): group 0 when there is none. */
+typedef struct at_mgmt_dh {
+    uint16_t group;
+    uint8_t key[32]; /* x of the public point */
+} at_mgmt_dh;
+
+/* What protects a robust management frame once keys are set (proto/pmf.h). */
+typedef struct at_mgmt_protection {
+    bool on;
+    uint64_t number; /* of the packet, 48 bits, never used twice with one key */
+    uint8_t mic[AT_MGMT_MIC_LEN];
+} at_mgmt_protection;
 
 typedef struct at_mgmt {
     at_mgmt_type type;
@@ -115,25 +150,31 @@ typedef struct at_mgmt {
             uint8_t token;
             at_bss bss;
         } beacon;
-        struct {
-            uint8_t algorithm;
-            uint16_t sequence;
-            uint16_t status;
-        } auth;
+        at_mgmt_auth auth;
         struct {
             at_ssid ssid;
-            uint8_t auth; /* at_auth_mode wanted */
+            uint8_t auth; /* at_auth_mode wanted; of WPA2 and WPA3 one, never the mixed mode */
             uint8_t pmf;
             uint8_t protocols;
             uint16_t listen_interval;
+            bool has_pmkid; /* of keys that both ends may still have */
+            uint8_t pmkid[AT_PMKID_LEN];
+            at_mgmt_dh dh;
         } assoc;
         struct {
             uint16_t status;
             uint16_t aid;
+            at_mgmt_dh dh;
         } assoc_answer;
         struct {
             uint16_t reason;
+            at_mgmt_protection protection;
         } deauth;
+        struct {
+            bool answer;
+            uint16_t id;
+            at_mgmt_protection protection;
+        } sa_query;
         struct {
             int8_t rssi;
         } quality;
@@ -158,5 +199,6 @@ at_cipher at_auth_pairwise(unsigned mode);
 at_cipher at_auth_group(unsigned mode);
 /* Whether an access point of one mode takes a station that wants another. */
 bool at_auth_fits(unsigned offered, unsigned wanted);
+bool at_auth_has_password(unsigned mode); /* not OPEN, not OWE */
 
 #endif

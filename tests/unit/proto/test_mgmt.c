@@ -39,13 +39,16 @@ static at_mgmt sample(at_mgmt_type type)
                                  7,
                                  1,
                                  1,
-                                 "CN" };
+                                 "CN",
+                                 AT_SAE_H2E };
         break;
     case AT_MGMT_SCAN_DONE: m.scan_done.token = 9; break;
     case AT_MGMT_AUTH:
         m.auth.algorithm = AT_AUTH_ALG_SAE;
         m.auth.sequence = 2;
         m.auth.status = AT_STATUS_AUTH_ALGORITHM;
+        m.auth.len = AT_AUTH_BODY_MAX;
+        memset(m.auth.body, 0x5A, sizeof m.auth.body);
         break;
     case AT_MGMT_ASSOC:
         m.assoc.ssid = (at_ssid){ 9, "espressif" };
@@ -53,12 +56,25 @@ static at_mgmt sample(at_mgmt_type type)
         m.assoc.pmf = 3;
         m.assoc.protocols = 7;
         m.assoc.listen_interval = 100;
+        m.assoc.has_pmkid = true;
+        memset(m.assoc.pmkid, 0x77, sizeof m.assoc.pmkid);
+        m.assoc.dh.group = 19;
+        memset(m.assoc.dh.key, 0x66, sizeof m.assoc.dh.key);
         break;
     case AT_MGMT_ASSOC_ANSWER:
         m.assoc_answer.status = AT_STATUS_AP_FULL;
         m.assoc_answer.aid = 2007;
+        m.assoc_answer.dh.group = 19;
+        memset(m.assoc_answer.dh.key, 0x55, sizeof m.assoc_answer.dh.key);
         break;
     case AT_MGMT_DEAUTH: m.deauth.reason = AT_REASON_4WAY_TIMEOUT; break;
+    case AT_MGMT_SA_QUERY:
+        m.sa_query.answer = true;
+        m.sa_query.id = 0xABCD;
+        m.sa_query.protection.on = true;
+        m.sa_query.protection.number = 0x123456789ABC;
+        memset(m.sa_query.protection.mic, 0x44, AT_MGMT_MIC_LEN);
+        break;
     case AT_MGMT_QUALITY: m.quality.rssi = -128; break;
     case AT_MGMT_ANNOUNCE:
         m.announce.on = true;
@@ -75,7 +91,7 @@ static at_mgmt sample(at_mgmt_type type)
 static void there_and_back(void **state)
 {
     (void)state;
-    for (unsigned type = AT_MGMT_SCAN; type <= AT_MGMT_STATION_LOST; type++) {
+    for (unsigned type = AT_MGMT_SCAN; type <= AT_MGMT_SA_QUERY; type++) {
         at_mgmt m = sample((at_mgmt_type)type), got;
         uint8_t frame[AT_MGMT_FRAME_MAX];
         size_t len = at_mgmt_encode(&m, frame, sizeof frame);
@@ -106,7 +122,7 @@ static void out_of_range(void **state)
         assert_int_equal(at_mgmt_encode(&m, frame, sizeof frame), 0); \
     } while (0)
     REFUSED(AT_MGMT_SCAN, m.type = (at_mgmt_type)0);
-    REFUSED(AT_MGMT_SCAN, m.type = (at_mgmt_type)(AT_MGMT_STATION_LOST + 1));
+    REFUSED(AT_MGMT_SCAN, m.type = (at_mgmt_type)(AT_MGMT_SA_QUERY + 1));
     REFUSED(AT_MGMT_SCAN, m.scan.channel = 15);
     REFUSED(AT_MGMT_SCAN, m.scan.ssid.len = 33);
     REFUSED(AT_MGMT_BEACON, m.beacon.bss.ssid.len = 33);
@@ -116,6 +132,9 @@ static void out_of_range(void **state)
     REFUSED(AT_MGMT_BEACON, m.beacon.bss.pairwise = AT_CIPHER_UNKNOWN + 1);
     REFUSED(AT_MGMT_BEACON, m.beacon.bss.group = 255);
     REFUSED(AT_MGMT_BEACON, m.beacon.bss.country[2] = 'X');
+    REFUSED(AT_MGMT_BEACON, m.beacon.bss.sae = 4);
+    REFUSED(AT_MGMT_AUTH, m.auth.len = AT_AUTH_BODY_MAX + 1);
+    REFUSED(AT_MGMT_DEAUTH, m.deauth.protection.number = 1ull << 48);
     REFUSED(AT_MGMT_ASSOC, m.assoc.ssid.len = 33);
     REFUSED(AT_MGMT_ASSOC, m.assoc.auth = AT_AUTH_MODES);
 }
@@ -135,7 +154,7 @@ static void garbled(void **state)
 
     (void)state;
     for (unsigned turn = 0; turn < MUTATIONS; turn++) {
-        at_mgmt m = sample((at_mgmt_type)(1 + turn % AT_MGMT_STATION_LOST)), got;
+        at_mgmt m = sample((at_mgmt_type)(1 + turn % AT_MGMT_SA_QUERY)), got;
         uint8_t frame[AT_MGMT_FRAME_MAX], back[AT_MGMT_FRAME_MAX], *exact;
         size_t len = mutate(&seed, frame, at_mgmt_encode(&m, frame, sizeof frame));
 
