@@ -111,7 +111,8 @@ static bool init_ap(at_air *air, uint32_t index)
     ap->gateway_mac[1] = 0x55;
     for (unsigned i = 0; i < 4; i++)
         ap->gateway_mac[2 + i] = (uint8_t)(ap->def->gateway >> (24 - 8 * i));
-    air->config.random->fill(air->config.random->ctx, ap->gtk, sizeof ap->gtk);
+    air->config.random->fill(air->config.random->ctx, &ap->group, sizeof ap->group);
+    air->config.random->fill(air->config.random->ctx, ap->token_key, sizeof ap->token_key);
     air_handshake_init(ap);
     return air_gateway_init(ap);
 }
@@ -157,6 +158,7 @@ void air_lose_power(air_ap *ap)
 
     if (ap->host != NULL)
         air_hosted_power(ap);
+    air_pmksa_forget(ap);
     while (ap->members != NULL) {
         at_air_port *port = ap->members;
         bool believes = port->state >= AIR_HANDSHAKE && !port->wired;

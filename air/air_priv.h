@@ -12,23 +12,26 @@
 #include "proto/ether.h"
 #include "proto/ipv4.h"
 #include "proto/mgmt.h"
+#include "proto/owe.h"
+#include "proto/pmf.h"
+#include "proto/sae.h"
 #include "proto/udp.h"
 
-#define AIR_ERROR_ROOM            160u
-#define AIR_LEASES_MAX            4096u
-#define AIR_STRENGTHS_MAX         64u
-#define AIR_QUERIES_MAX           32u /* DNS queries with the resolver at the same time */
-#define AIR_REASON_NOT_ASSOCIATED 7u  /* class 3 frame from a station that is not associated */
+#define AIR_ERROR_ROOM    160u
+#define AIR_LEASES_MAX    4096u
+#define AIR_STRENGTHS_MAX 64u
+#define AIR_QUERIES_MAX   32u /* DNS queries with the resolver at the same time */
 
 typedef struct air_ap air_ap;
 
 /* Where a radio stands with its access point. A wired port is always joined. */
 typedef enum air_state {
-    AIR_IDLE,          /* no access point knows it */
-    AIR_AUTHENTICATED, /* open authentication passed */
-    AIR_ASSOCIATING,   /* the answer waits for join_ms */
-    AIR_HANDSHAKE,     /* associated, keys not set: EAPOL only */
-    AIR_JOINED,        /* data may pass */
+    AIR_IDLE,           /* no access point knows it */
+    AIR_AUTHENTICATING, /* SAE: commits were exchanged */
+    AIR_AUTHENTICATED,  /* authentication passed, open system or SAE */
+    AIR_ASSOCIATING,    /* the answer waits for join_ms */
+    AIR_HANDSHAKE,      /* associated, keys not set: EAPOL only */
+    AIR_JOINED,         /* data may pass */
     AIR_STATES
 } air_state;
 
@@ -78,13 +81,23 @@ struct air_ap {
     at_air_port *members;
     uint32_t associated;
     uint16_t last_aid, ip_id;
-    uint8_t gtk[16], pmk[AT_PMK_LEN];
+    at_group_keys group;
+    uint8_t pmk[AT_PMK_LEN];
     bool pmk_ready, derive_waited;
+    at_sae_secret secret;
+    uint8_t token_key[AT_SAE_KEY_LEN];
     at_task derive;
     air_effects effects;
     at_dhcps dhcps;
     at_dhcps_lease *leases;
 };
+
+/* A key that SAE made, kept by the access point for the station's next association. */
+typedef struct air_pmksa {
+    const air_ap *ap; /* NULL: none */
+    uint8_t mac[6];
+    uint8_t pmk[AT_PMK_LEN], pmkid[AT_PMKID_LEN];
+} air_pmksa;
 
 struct at_air_port {
     at_air *air;
@@ -100,8 +113,14 @@ struct at_air_port {
     uint8_t mac[6]; /* the station's address */
     uint16_t aid, status;
     uint8_t tries;
+    uint8_t wanted, pmf;     /* of the association request */
+    uint8_t pmk[AT_PMK_LEN]; /* of SAE or OWE */
+    at_mgmt_dh dh;           /* OWE: the access point's half */
+    at_sae sae;
+    air_pmksa pmksa;
     at_eapol eapol;
-    at_timer timer; /* join_ms, handshake answers */
+    at_pmf protection; /* on while joined with protected management frames */
+    at_timer timer;    /* join_ms, handshake answers */
     at_timer beacon_timer;
 
     at_timer scan_timer;
@@ -219,6 +238,19 @@ bool air_same_ssid(const at_ssid *a, const at_ssid *b);
 /* A log line: the station's address, what it did, its access point, and why ("": nothing). */
 void air_tell(at_air_port *port, const char *what, const char *why);
 
+/* What was between this radio and an access point ends, and it authenticates with another one, or
+ * anew. */
+void air_start_over(at_air_port *port, air_ap *ap, const uint8_t mac[6]);
+/* The access point as its beacon shows it. */
+void air_describe(const air_ap *ap, at_bss *bss);
+
+/* ---- sae.c ---- */
+void air_sae_input(at_air_port *port, air_ap *ap, const at_mgmt *m);
+void air_sae_timeout(at_air_port *port);
+/* Finds the key of an association request of WPA3 or OWE; a status, and why. */
+uint16_t air_assoc_key(at_air_port *port, const at_mgmt *m, const char **why);
+void air_pmksa_forget(air_ap *ap);
+
 /* ---- hosted.c ---- */
 void air_hosted_init(at_air_port *port);
 /* A management frame that only an access point sends, from the radio that is one; false: other. */
@@ -229,8 +261,8 @@ void air_hosting_end(at_air_port *host);
 void air_hosted_auth(at_air_port *port, air_ap *ap, const at_mgmt *m);
 void air_hosted_assoc(at_air_port *port, const at_mgmt *m);
 void air_hosted_relay(air_ap *ap, const at_mgmt *m); /* to the radio, as it is */
-void air_hosted_left(at_air_port *port, uint16_t reason);
-void air_hosted_power(air_ap *ap); /* it does not hear its members any more */
+void air_hosted_left(at_air_port *port);             /* it throws the member out by itself */
+void air_hosted_power(air_ap *ap);                   /* it does not hear its members any more */
 /* The member's radio lost power; its access point notices by silence. */
 void air_hosted_silent(at_air_port *port);
 /* The radio turns to another access point, or is gone for good. */

@@ -76,16 +76,21 @@ void air_handshake_start(at_air_port *port)
     at_air *air = port->air;
     air_ap *ap = port->ap;
     uint8_t frame[AT_EAPOL_FRAME_MAX], nonce[AT_NONCE_LEN];
+    bool psk = at_akm_of(port->wanted) == AT_AKM_PSK, sae = at_akm_of(port->wanted) == AT_AKM_SAE;
+    at_suite suite;
+    at_bss bss;
     size_t len;
 
     air_set_state(port, AIR_HANDSHAKE);
+    air_describe(ap, &bss);
+    at_suite_make(&suite, &bss, port->wanted, port->pmf, sae ? port->pmksa.pmkid : NULL);
     air->config.random->fill(air->config.random->ctx, nonce, sizeof nonce);
-    len = at_eapol_start_authenticator(&port->eapol, ap->def->bssid, port->mac, ap->pmk, nonce,
-                                       ap->gtk, frame);
+    len = at_eapol_start_authenticator(&port->eapol, ap->def->bssid, port->mac, &suite,
+                                       psk ? ap->pmk : port->pmk, nonce, &ap->group, frame);
     port->tries = 1;
     at_timer_in(air->config.loop, &port->timer, RETRY_US);
     send_eapol(port, frame, len);
-    if (!ap->pmk_ready)
+    if (psk && !ap->pmk_ready)
         at_loop_post(air->config.loop, &ap->derive);
 }
 
@@ -115,7 +120,7 @@ void air_eapol_input(at_air_port *port, const uint8_t *frame, size_t len)
         air_deliver(port->ap->host, frame, len);
         return;
     }
-    if (port->eapol.state == AT_EAPOL_WAIT_2) {
+    if (port->eapol.state == AT_EAPOL_WAIT_2 && port->eapol.suite.akm == AT_AKM_PSK) {
         derive(port->ap);
         memcpy(port->eapol.pmk, port->ap->pmk, sizeof port->eapol.pmk);
     }
@@ -128,8 +133,11 @@ void air_eapol_input(at_air_port *port, const uint8_t *frame, size_t len)
         break;
     case AT_EAPOL_DONE:
         send_eapol(port, reply, reply_len);
-        if (port->state == AIR_HANDSHAKE)
-            air_joined(port);
+        if (port->state != AIR_HANDSHAKE)
+            break;
+        if (port->eapol.suite.mfp)
+            at_pmf_start(&port->protection, port->eapol.keys.tk);
+        air_joined(port);
         break;
     case AT_EAPOL_BAD_MIC:
         if (port->state != AIR_HANDSHAKE)

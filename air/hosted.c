@@ -108,11 +108,9 @@ void air_hosted_assoc(at_air_port *port, const at_mgmt *m)
     air_hosted_relay(port->ap, m);
 }
 
-void air_hosted_left(at_air_port *port, uint16_t reason)
+void air_hosted_left(at_air_port *port)
 {
-    const at_mgmt m = { .type = AT_MGMT_DEAUTH, .deauth = { .reason = reason } };
-
-    tell_host(port->ap->host, port->mac, m);
+    tell_lost(port->ap->host, port->mac);
 }
 
 void air_hosted_power(air_ap *ap)
@@ -227,7 +225,7 @@ static void member_answer(at_air_port *port, const at_mgmt *m)
         air_tell(port, "is thrown out by", "");
         air_leave(port);
         port->heard = NULL;
-    } else {
+    } else if (m->type != AT_MGMT_SA_QUERY) {
         return;
     }
     air_send_mgmt(port, ap->def->bssid, &copy);

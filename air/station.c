@@ -1,25 +1,32 @@
 /* A radio and its access point: scan, authentication, association, handshake, leaving.
  *
  *     IDLE -AUTH-> AUTHENTICATED -ASSOC-> (ASSOCIATING: join_ms) -> HANDSHAKE -> JOINED
- *                                                 `-- open network ------------->
+ *       `-- SAE --> AUTHENTICATING --^            `-- open network ------------->
  *
  * The access point's view; the radio's station has its own machine (wifi/). Anything that does not
  * fit the state is ignored, as an access point does; an AUTH starts over from any state. Leaving
- * ends everything the membership had: held frames, DNS queries, forwards, the uplink, the keys.
+ * ends everything the membership had: held frames, DNS queries, forwards, the uplink, the keys. SAE, and
+ * the keys of WPA3 and OWE, are in sae.c.
  *
- * SAE, WEP, WAPI, OWE and 802.1X are shown in scans but cannot be joined yet: authentication or
- * association is refused with a status, and the log says why.
+ * With PMF a deauthentication is protected in both directions, and one of the station's that is not is
+ * not believed. What says that a radio is not associated (reason 7) comes without keys; the station asks
+ * by an SA query then, and only who has its keys can answer.
+ *
+ * WEP, WAPI and 802.1X are shown in scans but cannot be joined: association is refused with a status, and
+ * the log says why.
  */
 #include "air/air_priv.h"
 
 #include <string.h>
 
 #include "core/bytes.h"
+#include "crypto/hmac.h"
 
 #define SCAN_CHANNELS 13u /* what a scan of all channels visits */
 
 static const char *const state_names[AIR_STATES] = {
     [AIR_IDLE] = "idle",
+    [AIR_AUTHENTICATING] = "authenticating",
     [AIR_AUTHENTICATED] = "authenticated",
     [AIR_ASSOCIATING] = "associating",
     [AIR_HANDSHAKE] = "handshake",
@@ -87,6 +94,9 @@ void air_leave(at_air_port *port)
     air_pipes_flush(port);
     at_timer_stop(air->config.loop, &port->timer);
     at_eapol_clear(&port->eapol);
+    at_sae_clear(&port->sae);
+    at_wipe(port->pmk, sizeof port->pmk);
+    at_wipe(&port->protection, sizeof port->protection);
     if (port->state >= AIR_ASSOCIATING && !port->wired)
         port->ap->associated--;
     air_set_state(port, AIR_IDLE);
@@ -122,7 +132,7 @@ void air_send_mgmt(at_air_port *port, const uint8_t from[6], at_mgmt *m)
 
     memcpy(m->from, from, 6);
     memcpy(m->to, port->mac, 6);
-    len = at_mgmt_encode(m, frame, sizeof frame);
+    len = at_pmf_encode(&port->protection, m, frame, sizeof frame);
     if (len > 0)
         air_deliver(port, frame, len);
 }
@@ -138,11 +148,13 @@ void air_deauth(at_air_port *port, uint16_t reason)
 {
     air_ap *ap = port->ap;
 
-    if (ap->host != NULL) /* it hears of it as from the station */
-        air_hosted_left(port, reason);
+    if (ap->host != NULL) {
+        air_hosted_left(port);
+        return;
+    }
+    send_deauth(port, ap, reason); /* with the keys that are about to go */
     air_leave(port);
     port->heard = NULL;
-    send_deauth(port, ap, reason);
 }
 
 void air_not_associated(at_air_port *port)
@@ -153,7 +165,7 @@ void air_not_associated(at_air_port *port)
         return;
     port->heard = NULL;
     at_timer_stop(port->air->config.loop, &port->beacon_timer);
-    send_deauth(port, ap, AIR_REASON_NOT_ASSOCIATED);
+    send_deauth(port, ap, AT_REASON_CLASS_3);
 }
 
 int8_t air_rssi(const air_ap *ap, const at_air_port *port)
@@ -194,23 +206,34 @@ static void beacon_timer_fired(void *arg)
 
 /* ---- scan ---- */
 
+void air_describe(const air_ap *ap, at_bss *bss)
+{
+    const at_world_ap *def = ap->def;
+
+    memset(bss, 0, sizeof *bss);
+    memcpy(bss->bssid, def->bssid, 6);
+    bss->ssid = def->ssid;
+    bss->channel = def->channel;
+    bss->rssi = ap->rssi;
+    bss->auth = def->auth;
+    bss->pairwise = (uint8_t)at_auth_pairwise(bss->auth);
+    bss->group = (uint8_t)at_auth_group(bss->auth);
+    bss->protocols = def->protocols;
+    bss->pmf = def->auth == AT_AUTH_OPEN ? 0 : def->pmf;
+    bss->wps = def->wps;
+    memcpy(bss->country, def->country, sizeof bss->country);
+    if (def->auth == AT_AUTH_WPA3_PSK || def->auth == AT_AUTH_WPA2_WPA3_PSK)
+        bss->sae = def->sae;
+}
+
 static void send_beacon(at_air_port *port, const air_ap *ap, bool with_ssid)
 {
     at_mgmt m = { .type = AT_MGMT_BEACON, .beacon = { .token = port->scan_token } };
-    at_bss *bss = &m.beacon.bss;
 
-    memcpy(bss->bssid, ap->def->bssid, 6);
-    if (with_ssid)
-        bss->ssid = ap->def->ssid;
-    bss->channel = ap->def->channel;
-    bss->rssi = air_rssi(ap, port);
-    bss->auth = ap->def->auth;
-    bss->pairwise = (uint8_t)at_auth_pairwise(bss->auth);
-    bss->group = (uint8_t)at_auth_group(bss->auth);
-    bss->protocols = ap->def->protocols;
-    bss->pmf = ap->def->auth == AT_AUTH_OPEN ? 0 : ap->def->pmf;
-    bss->wps = ap->def->wps;
-    memcpy(bss->country, ap->def->country, sizeof bss->country);
+    air_describe(ap, &m.beacon.bss);
+    m.beacon.bss.rssi = air_rssi(ap, port);
+    if (!with_ssid)
+        memset(&m.beacon.bss.ssid, 0, sizeof m.beacon.bss.ssid);
     air_send_mgmt(port, ap->def->bssid, &m);
 }
 
@@ -266,20 +289,32 @@ static void scan_start(at_air_port *port, const at_mgmt *m)
 
 /* ---- authentication and association ---- */
 
+void air_start_over(at_air_port *port, air_ap *ap, const uint8_t mac[6])
+{
+    if (port->ap != NULL && port->ap != ap)
+        air_hosted_gone(port);
+    air_leave(port);
+    port->heard = NULL;
+    at_timer_stop(port->air->config.loop, &port->beacon_timer);
+    memcpy(port->mac, mac, 6);
+}
+
 static void auth_input(at_air_port *port, const at_mgmt *m)
 {
     at_air *air = port->air;
     air_ap *ap = air_find_bssid(air, m->to);
     at_mgmt answer = { .type = AT_MGMT_AUTH };
 
-    if (ap == NULL || m->auth.sequence != 1 || at_ether_is_multicast(m->from) || ap->host == port)
+    if (ap == NULL || at_ether_is_multicast(m->from) || ap->host == port)
         return;
-    if (port->ap != NULL && port->ap != ap)
-        air_hosted_gone(port);
-    air_leave(port);
-    port->heard = NULL;
-    at_timer_stop(air->config.loop, &port->beacon_timer);
-    memcpy(port->mac, m->from, 6);
+    if (m->auth.algorithm == AT_AUTH_ALG_SAE && ap->host == NULL &&
+        at_auth_fits(ap->def->auth, AT_AUTH_WPA3_PSK)) {
+        air_sae_input(port, ap, m);
+        return;
+    }
+    if (m->auth.sequence != 1)
+        return;
+    air_start_over(port, ap, m->from);
     if (ap->host != NULL) {
         air_hosted_auth(port, ap, m);
         return;
@@ -291,11 +326,21 @@ static void auth_input(at_air_port *port, const at_mgmt *m)
         air_set_state(port, AIR_AUTHENTICATED);
     } else {
         answer.auth.status = AT_STATUS_AUTH_ALGORITHM;
-        at_log(air->config.log, AT_LOG_WARN, "air",
-               "%s refuses authentication algorithm %u (SAE is not there yet)", ap->def->name,
-               (unsigned)m->auth.algorithm);
+        at_log(air->config.log, AT_LOG_WARN, "air", "%s refuses authentication algorithm %u",
+               ap->def->name, (unsigned)m->auth.algorithm);
     }
     air_send_mgmt(port, ap->def->bssid, &answer);
+}
+
+static bool pmf_fits(const air_ap *ap, const at_mgmt *m)
+{
+    /* SAE in a mixed network needs PMF although the network does not (WPA3 specification 2.3). */
+    bool needed = (ap->def->pmf & AT_PMF_REQUIRED) != 0 || at_akm_of(m->assoc.auth) == AT_AKM_SAE;
+
+    if (ap->def->auth == AT_AUTH_OPEN)
+        return true;
+    return (!needed || m->assoc.pmf != 0) &&
+           ((m->assoc.pmf & AT_PMF_REQUIRED) == 0 || ap->def->pmf != 0);
 }
 
 static uint16_t assoc_status(at_air_port *port, const at_mgmt *m)
@@ -309,15 +354,15 @@ static uint16_t assoc_status(at_air_port *port, const at_mgmt *m)
         why = "another SSID was asked for";
     } else if (!at_auth_fits(ap->def->auth, m->assoc.auth)) {
         status = AT_STATUS_INVALID_AKMP;
-        why = "the authentication mode does not fit, or is not there yet";
-    } else if (ap->def->auth != AT_AUTH_OPEN &&
-               (((ap->def->pmf & AT_PMF_REQUIRED) != 0 && m->assoc.pmf == 0) ||
-                ((m->assoc.pmf & AT_PMF_REQUIRED) != 0 && ap->def->pmf == 0))) {
+        why = "the authentication mode does not fit, or cannot be joined";
+    } else if (!pmf_fits(ap, m)) {
         status = AT_STATUS_PMF_POLICY;
         why = "one end requires protected management frames, the other has none";
     } else if (ap->associated >= ap->def->max_stations) {
         status = AT_STATUS_AP_FULL;
         why = "no room for another station";
+    } else {
+        status = air_assoc_key(port, m, &why);
     }
     if (why != NULL)
         air_tell(port, "is refused by", why);
@@ -331,6 +376,8 @@ static void finish_assoc(at_air_port *port)
 
     answer.assoc_answer.status = port->status;
     answer.assoc_answer.aid = port->aid;
+    if (port->wanted == AT_AUTH_OWE && port->status == AT_STATUS_OK)
+        answer.assoc_answer.dh = port->dh;
     if (port->status != AT_STATUS_OK)
         air_leave(port);
     air_send_mgmt(port, ap->def->bssid, &answer);
@@ -355,6 +402,8 @@ static void assoc_input(at_air_port *port, const at_mgmt *m)
         air_hosted_assoc(port, m);
         return;
     }
+    port->wanted = m->assoc.auth;
+    port->pmf = m->assoc.pmf;
     port->status = assoc_status(port, m);
     ap->associated++;
     ap->last_aid = (uint16_t)(ap->last_aid % 2007u + 1u);
@@ -370,16 +419,43 @@ static void timer_fired(void *arg)
 {
     at_air_port *port = arg;
 
-    if (port->state == AIR_ASSOCIATING)
+    if (port->state == AIR_AUTHENTICATING)
+        air_sae_timeout(port);
+    else if (port->state == AIR_ASSOCIATING)
         finish_assoc(port);
     else if (port->state == AIR_HANDSHAKE)
         air_handshake_timeout(port);
 }
 
-static void deauth_input(at_air_port *port, const at_mgmt *m)
+/* A robust frame of a member to its access point; one that is not protected, but should be, is not. */
+static bool believed(at_air_port *port, const at_mgmt *m)
 {
     if (port->ap == NULL || memcmp(m->to, port->ap->def->bssid, 6) != 0 ||
         memcmp(m->from, port->mac, 6) != 0)
+        return false;
+    if (port->ap->host != NULL || at_pmf_accept(&port->protection, m))
+        return true;
+    air_tell(port, "sent an unprotected frame to", "it is not believed");
+    return false;
+}
+
+static void query_input(at_air_port *port, const at_mgmt *m)
+{
+    at_mgmt answer = { .type = AT_MGMT_SA_QUERY, .sa_query = m->sa_query };
+
+    if (!believed(port, m))
+        return;
+    if (port->ap->host != NULL) {
+        air_hosted_relay(port->ap, m);
+    } else if (port->protection.on && !m->sa_query.answer) {
+        answer.sa_query.answer = true;
+        air_send_mgmt(port, port->ap->def->bssid, &answer);
+    }
+}
+
+static void deauth_input(at_air_port *port, const at_mgmt *m)
+{
+    if (!believed(port, m))
         return;
     air_tell(port, "left", "");
     if (port->ap->host != NULL)
@@ -403,6 +479,7 @@ void air_mgmt_input(at_air_port *port, const uint8_t *frame, size_t len)
     case AT_MGMT_AUTH: auth_input(port, &m); break;
     case AT_MGMT_ASSOC: assoc_input(port, &m); break;
     case AT_MGMT_DEAUTH: deauth_input(port, &m); break;
+    case AT_MGMT_SA_QUERY: query_input(port, &m); break;
     default: /* what only access points send */ port->air->counters.invalid++; break;
     }
 }

@@ -60,6 +60,8 @@ void world_ap_default(at_world_ap *ap, unsigned index, const char *name)
     ap->lease_s = 7200;
     ap->uplink = AT_UPLINK_SLIRP;
     ap->max_stations = 255;
+    ap->sae = AT_SAE_LOOPING | AT_SAE_H2E;
+    ap->sae_tokens = 5;
     world_pool_default(ap);
 }
 
@@ -282,6 +284,10 @@ static bool check_password(world_parse *p, const at_world_ap *ap, uint32_t line)
                               "[ap %s]: a WEP key has 5 or 13 bytes, or 10 or 26 "
                               "hexadecimal digits",
                               ap->name);
+    } else if (ap->auth == AT_AUTH_WPA3_PSK || ap->auth == AT_AUTH_WPA2_WPA3_PSK) {
+        if (len < 8 || len > AT_PASSPHRASE_MAX) /* SAE has no key to give instead */
+            return world_fail(p, line, "[ap %s]: password of %u bytes; %s wants 8..63", ap->name,
+                              (unsigned)len, at_world_auth_name(ap->auth));
     } else if (ap->auth != AT_AUTH_WPA2_ENTERPRISE) {
         if (len < 8 || (len == 64 && !is_hex(ap->password)))
             return world_fail(p, line,
@@ -289,6 +295,22 @@ static bool check_password(world_parse *p, const at_world_ap *ap, uint32_t line)
                               "hexadecimal digits",
                               ap->name, (unsigned)len, at_world_auth_name(ap->auth));
     }
+    return true;
+}
+
+/* WPA3 and OWE are defined with PMF only. */
+static bool check_pmf(world_parse *p, at_world_ap *ap, bool given, uint32_t line)
+{
+    bool required = ap->auth == AT_AUTH_WPA3_PSK || ap->auth == AT_AUTH_OWE;
+
+    if (required && !given)
+        ap->pmf = AT_PMF_CAPABLE | AT_PMF_REQUIRED;
+    if (required && (ap->pmf & AT_PMF_REQUIRED) == 0)
+        return world_fail(p, line, "[ap %s]: auth = %s goes with pmf = required only", ap->name,
+                          at_world_auth_name(ap->auth));
+    if (ap->auth == AT_AUTH_WPA2_WPA3_PSK && ap->pmf == 0)
+        return world_fail(p, line, "[ap %s]: auth = %s goes with pmf = capable or required",
+                          ap->name, at_world_auth_name(ap->auth));
     return true;
 }
 
@@ -331,7 +353,8 @@ static bool finish_ap(world_parse *p, uint32_t index)
             return world_fail(p, line, "[ap %s] has the TAP of [ap %s]: each needs its own",
                               ap->name, world->aps[i].name);
     }
-    return check_password(p, ap, line) && check_network(p, ap, line);
+    return check_password(p, ap, line) && check_pmf(p, ap, p->ap_pmf[index], line) &&
+           check_network(p, ap, line);
 }
 
 static bool finish_fault(world_parse *p, uint32_t index)

@@ -37,6 +37,8 @@ typedef struct at_world_ap { /* [ap NAME] */
     at_uplink_kind uplink;
     char tap[16];
     uint16_t max_stations; /* more are refused as "full"; default 255 */
+    uint8_t sae;           /* AT_SAE_* that WPA3 takes; default both */
+    uint16_t sae_tokens;   /* so many stations in SAE, then commits need a token; default 5 */
 } at_world_ap;
 
 typedef struct at_world_host { /* [host NAME] address = ...: this computer, seen from the air */

@@ -280,6 +280,22 @@ static bool set_pmf(world_parse *p, const world_key *key, const char *value)
         ap->pmf = AT_PMF_CAPABLE | AT_PMF_REQUIRED;
     else
         return fail_value(p, key, "off, capable or required");
+    p->ap_pmf[p->world->ap_count - 1] = true;
+    return true;
+}
+
+static bool set_sae(world_parse *p, const world_key *key, const char *value)
+{
+    at_world_ap *ap = p->target;
+
+    if (strcmp(value, "both") == 0)
+        ap->sae = AT_SAE_LOOPING | AT_SAE_H2E;
+    else if (strcmp(value, "h2e") == 0)
+        ap->sae = AT_SAE_H2E;
+    else if (strcmp(value, "looping") == 0)
+        ap->sae = AT_SAE_LOOPING;
+    else
+        return fail_value(p, key, "both, h2e or looping");
     return true;
 }
 
@@ -509,6 +525,8 @@ static const world_key ap_keys[] = {
     { "lease_s", set_number, AP(lease_s), 10, UINT32_MAX },
     { "uplink", set_uplink, NOTHING, 0, 0 },
     { "max_stations", set_number, AP(max_stations), 0, 2007 },
+    { "sae", set_sae, NOTHING, 0, 0 },
+    { "sae_tokens", set_number, AP(sae_tokens), 0, 2007 },
 };
 
 static const world_key host_keys[] = {

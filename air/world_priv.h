@@ -16,7 +16,7 @@ typedef struct world_parse {
     char section_text[64];   /* "ap home", for messages */
     uint32_t seen;           /* keys of this section, by their place in the table */
     bool own_aps, own_hosts; /* the file has some: the built-in ones are gone */
-    bool ap_auth[AT_WORLD_APS], ap_pool[AT_WORLD_APS];
+    bool ap_auth[AT_WORLD_APS], ap_pmf[AT_WORLD_APS], ap_pool[AT_WORLD_APS];
     uint32_t ap_lines[AT_WORLD_APS], fault_lines[AT_WORLD_FAULTS], host_lines[AT_WORLD_HOSTS];
     uint32_t world_seen; /* keys of [world], which may be opened again */
 } world_parse;

@@ -9,9 +9,10 @@
  *   then answered as failed (4), which is what an association refused by the access point gives too;
  * - a protected one without a password given is a wrong password (2).
  *
- * An open access point is joined even when a password was given (guide 3.2.5: pci_en=0 connects to all
- * encryption methods). WPA_PSK and mixed modes use the handshake of WPA2: the air's frames are not
- * encrypted, so the older ciphers make no difference here.
+ * An open access point, or one with OWE, is joined even when a password was given (guide 3.2.5: pci_en=0
+ * connects to all encryption methods). WPA_PSK and mixed modes use the handshake of WPA2: the air's frames
+ * are not encrypted, so the older ciphers make no difference here. WPA3 and OWE are defined with PMF only,
+ * so pmf=0 rules them out; of a network that is WPA2 and WPA3, pmf=0 leaves WPA2.
  */
 #include "wifi/station_priv.h"
 
@@ -22,9 +23,7 @@ static const char *missing_for(unsigned auth)
     switch (auth) {
     case AT_AUTH_WEP: return "WEP is not supported";
     case AT_AUTH_WPA2_ENTERPRISE: return "WPA2 Enterprise needs EAP (AT+CWJEAP)";
-    case AT_AUTH_WPA3_PSK: return "WPA3 only, SAE is not supported";
     case AT_AUTH_WAPI_PSK: return "WAPI is not supported (guide 3.2.5)";
-    case AT_AUTH_OWE: return "OWE is not supported";
     default: return NULL;
     }
 }
@@ -53,7 +52,7 @@ at_verdict at_station_judge(const at_join_params *params, const at_bss *bss, con
         return say(why, AT_VERDICT_REFUSED, missing);
     if ((bss->pmf & AT_PMF_REQUIRED) && params->pmf == 0)
         return say(why, AT_VERDICT_REFUSED, "it requires PMF, pmf=0 disables it");
-    if (bss->auth != AT_AUTH_OPEN && params->passphrase[0] == '\0')
+    if (at_auth_has_password(bss->auth) && params->passphrase[0] == '\0')
         return say(why, AT_VERDICT_PASSWORD, "it wants a password, none was given");
     return AT_VERDICT_GOOD;
 }

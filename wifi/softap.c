@@ -14,6 +14,11 @@
  * answered with a deauthentication (class 3 frame), so that a station that missed a restart of this
  * module finds out.
  *
+ * With PMF, which a station of WPA2 may have or not, deauthentications in both directions are
+ * protected by the station's keys, and SA queries are answered (proto/pmf). A new authentication request
+ * starts over all the same, in place of the access point's own SA query (11.13): the station's loss of an
+ * association to a forged request is not modelled.
+ *
  * The radio's other half, the station, never sees a frame that comes from one of ours or is for the
  * BSSID. Any bytes may come from the radio. */
 #include "wifi/softap_priv.h"
@@ -21,9 +26,9 @@
 #include <string.h>
 
 #include "core/bytes.h"
+#include "crypto/hmac.h"
 
 #define ETHERNET_HEADER    14u
-#define REASON_CLASS_3     7u
 #define REASON_AP_LEAVING  3u
 #define LOG(s, level, ...) at_log((s)->config.log, level, "softap", __VA_ARGS__)
 #define EACH_SLOT(s, slot) \
@@ -109,8 +114,10 @@ void at_softap_set_state(at_softap_slot *slot, at_softap_state state)
     } else if (before == AT_SOFTAP_JOINED) {
         emit(s, AT_SOFTAP_EV_LEFT, slot->mac);
     }
-    if (state == AT_SOFTAP_FREE)
+    if (state == AT_SOFTAP_FREE) {
         at_eapol_clear(&slot->eapol);
+        at_wipe(&slot->protection, sizeof slot->protection);
+    }
 }
 
 void at_softap_drop(at_softap_slot *slot, uint16_t reason, const char *why)
@@ -179,12 +186,16 @@ void at_softap_transmit(at_softap *s, const void *frame, size_t len)
 
 void at_softap_transmit_mgmt(at_softap *s, const uint8_t to[6], at_mgmt *m)
 {
+    at_softap_slot *slot = at_softap_find(s, to);
     uint8_t frame[AT_MGMT_FRAME_MAX];
     size_t len;
 
     memcpy(m->from, s->bssid, 6);
     memcpy(m->to, to, 6);
-    len = at_mgmt_encode(m, frame, sizeof frame);
+    if (slot != NULL)
+        len = at_pmf_encode(&slot->protection, m, frame, sizeof frame);
+    else
+        len = at_mgmt_encode(m, frame, sizeof frame);
     if (len > 0)
         at_softap_transmit(s, frame, len);
 }
@@ -232,7 +243,7 @@ static void data_input(at_softap *s, uint8_t *frame, size_t len)
 
 static void reject_stranger(at_softap *s, const uint8_t mac[6])
 {
-    at_mgmt m = { .type = AT_MGMT_DEAUTH, .deauth = { .reason = REASON_CLASS_3 } };
+    at_mgmt m = { .type = AT_MGMT_DEAUTH, .deauth = { .reason = AT_REASON_CLASS_3 } };
 
     if (!is_group(mac))
         at_softap_transmit_mgmt(s, mac, &m);
@@ -289,14 +300,9 @@ at_softap *at_softap_create(const at_softap_config *config)
     return s;
 }
 
-static void announce(at_softap *s, bool on)
+void at_softap_describe(const at_softap *s, at_bss *bss)
 {
-    static const uint8_t everybody[6] = { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
-    at_mgmt m = { .type = AT_MGMT_ANNOUNCE };
-    at_bss *bss = &m.announce.bss;
-
-    m.announce.on = on;
-    m.announce.hidden = s->params.hidden != 0;
+    memset(bss, 0, sizeof *bss);
     memcpy(bss->bssid, s->bssid, 6);
     bss->ssid = s->params.ssid;
     bss->channel = s->params.channel;
@@ -306,6 +312,16 @@ static void announce(at_softap *s, bool on)
     bss->protocols = s->protocols;
     bss->pmf = s->params.auth >= AT_AUTH_WPA2_PSK ? AT_PMF_CAPABLE : 0;
     memcpy(bss->country, s->country, sizeof bss->country);
+}
+
+static void announce(at_softap *s, bool on)
+{
+    static const uint8_t everybody[6] = { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
+    at_mgmt m = { .type = AT_MGMT_ANNOUNCE };
+
+    m.announce.on = on;
+    m.announce.hidden = s->params.hidden != 0;
+    at_softap_describe(s, &m.announce.bss);
     at_softap_transmit_mgmt(s, everybody, &m);
 }
 
@@ -323,7 +339,7 @@ void at_softap_start(at_softap *s, const uint8_t bssid[6], const at_softap_param
     memcpy(s->country, country, sizeof s->country);
     s->country[2] = '\0';
     s->has_pmk = same_key;
-    s->config.random->fill(s->config.random->ctx, s->gtk, sizeof s->gtk);
+    s->config.random->fill(s->config.random->ctx, &s->group, sizeof s->group);
     s->on = true;
     LOG(s, AT_LOG_INFO, "\"%.*s\" on channel %u, %s", (int)params->ssid.len,
         (const char *)params->ssid.bytes, params->channel, at_auth_mode_name(params->auth));

@@ -96,16 +96,20 @@ static void start_handshake(at_softap_slot *slot)
 {
     at_softap *s = slot->softap;
     uint8_t frame[AT_EAPOL_FRAME_MAX], nonce[AT_NONCE_LEN];
+    at_suite suite;
+    at_bss bss;
 
     if (!know_pmk(s)) {
         at_softap_drop(slot, AT_REASON_UNSPECIFIED, "no key can be made of the password");
         return;
     }
     s->config.random->fill(s->config.random->ctx, nonce, sizeof nonce);
+    at_softap_describe(s, &bss);
+    at_suite_make(&suite, &bss, slot->wanted, slot->pmf, NULL);
     slot->tries = 1;
     send_and_wait(slot, frame,
-                  at_eapol_start_authenticator(&slot->eapol, s->bssid, slot->mac, s->pmk, nonce,
-                                               s->gtk, frame));
+                  at_eapol_start_authenticator(&slot->eapol, s->bssid, slot->mac, &suite, s->pmk,
+                                               nonce, &s->group, frame));
 }
 
 static void joined(at_softap_slot *slot)
@@ -114,7 +118,9 @@ static void joined(at_softap_slot *slot)
     char mac[18];
 
     at_format_mac(mac, slot->mac);
-    LOG(slot->softap, AT_LOG_INFO, "%s joined", mac);
+    if (slot->eapol.suite.mfp)
+        at_pmf_start(&slot->protection, slot->eapol.keys.tk);
+    LOG(slot->softap, AT_LOG_INFO, "%s joined%s", mac, slot->protection.on ? ", PMF" : "");
     at_softap_transmit_mgmt(slot->softap, slot->mac, &m);
     at_softap_set_state(slot, AT_SOFTAP_JOINED);
 }
@@ -185,11 +191,21 @@ static void assoc_input(at_softap *s, const at_mgmt *m)
         at_softap_drop(slot, 0, why);
         return;
     }
+    slot->wanted = m->assoc.auth;
+    slot->pmf = m->assoc.pmf;
     at_softap_set_state(slot, AT_SOFTAP_HANDSHAKE);
     if (s->params.auth == AT_AUTH_OPEN)
         joined(slot);
     else
         start_handshake(slot);
+}
+
+static void answer_query(at_softap *s, const at_mgmt *m)
+{
+    at_mgmt answer = { .type = AT_MGMT_SA_QUERY, .sa_query = m->sa_query };
+
+    answer.sa_query.answer = true;
+    at_softap_transmit_mgmt(s, m->from, &answer);
 }
 
 /* ---- all of it ---- */
@@ -198,16 +214,24 @@ void at_softap_mgmt(at_softap *s, const at_mgmt *m)
 {
     at_softap_slot *slot = at_softap_find(s, m->from);
 
+    if (slot != NULL && !at_pmf_accept(&slot->protection, m)) {
+        LOG(s, AT_LOG_WARN, "a management frame that is not protected is not believed");
+        return;
+    }
     switch (m->type) {
     case AT_MGMT_AUTH: auth_input(s, m); break;
     case AT_MGMT_ASSOC: assoc_input(s, m); break;
+    case AT_MGMT_SA_QUERY:
+        if (slot != NULL && slot->protection.on && !m->sa_query.answer)
+            answer_query(s, m);
+        break;
     case AT_MGMT_DEAUTH:
         if (slot != NULL)
             at_softap_drop(slot, 0, "left");
         break;
     case AT_MGMT_STATION_LOST:
         if (slot != NULL)
-            at_softap_drop(slot, 0, "was not heard any more");
+            at_softap_drop(slot, AT_REASON_INACTIVITY, "was not heard any more");
         break;
     default: break;
     }

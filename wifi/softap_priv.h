@@ -3,6 +3,7 @@
 #define WIFI_SOFTAP_PRIV_H
 
 #include "proto/eapol.h"
+#include "proto/pmf.h"
 #include "wifi/softap.h"
 
 /* Room for stations that are still authenticating while the table of joined ones is full. */
@@ -23,8 +24,10 @@ typedef struct at_softap_slot {
     uint8_t mac[6];
     uint32_t order; /* of joining */
     uint8_t tries;
+    uint8_t wanted, pmf; /* of the association request */
     at_timer timer;
     at_eapol eapol;
+    at_pmf protection; /* on while joined with protected management frames */
 } at_softap_slot;
 
 struct at_softap {
@@ -35,7 +38,8 @@ struct at_softap {
     uint8_t protocols;
     char country[3];
     bool has_pmk;
-    uint8_t pmk[AT_PMK_LEN], gtk[16];
+    uint8_t pmk[AT_PMK_LEN];
+    at_group_keys group;
     uint32_t joins;
     at_softap_slot slots[AT_SOFTAP_SLOTS];
 
@@ -56,6 +60,7 @@ void at_softap_set_state(at_softap_slot *slot, at_softap_state state);
 /* Ends it from any state, with a word to the station (reason) or without (0). */
 void at_softap_drop(at_softap_slot *slot, uint16_t reason, const char *why);
 unsigned at_softap_associated(const at_softap *s);
+void at_softap_describe(const at_softap *s, at_bss *bss); /* as its beacon does */
 
 /* softap_join.c: one station, from authentication to its keys. */
 void at_softap_mgmt(at_softap *s, const at_mgmt *m);

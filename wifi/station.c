@@ -18,6 +18,10 @@
  * Events are queued and told from a task, in order, so that nobody is called back from inside a call.
  * The queue cannot fill from the air alone: what follows JOINED and LEFT waits for a timer or a command.
  *
+ * With PMF a deauthentication counts only when it is protected by the keys. An unprotected one that says
+ * that we are not associated makes the station ask (query.c): an access point that has lost its keys
+ * cannot say so in any other way.
+ *
  * Any bytes may come from the radio. Frames that are not for our address or a group, that are ours, or
  * that carry management of an access point we do not talk to, are dropped. Data passes while joined.
  */
@@ -26,6 +30,7 @@
 #include <string.h>
 
 #include "core/bytes.h"
+#include "crypto/hmac.h"
 
 #define ETHERNET_HEADER    14u
 #define LOG(s, level, ...) at_log((s)->config.log, level, "wifi", __VA_ARGS__)
@@ -102,7 +107,7 @@ void at_station_transmit_mgmt(at_station *s, const at_mgmt *m)
     size_t len;
 
     memcpy(own.from, s->mac, sizeof own.from);
-    len = at_mgmt_encode(&own, frame, sizeof frame);
+    len = at_pmf_encode(&s->pmf, &own, frame, sizeof frame);
     if (len > 0)
         at_station_transmit(s, frame, len);
 }
@@ -126,6 +131,10 @@ void at_station_drop_link(at_station *s, bool tell)
         at_station_transmit_mgmt(s, &m);
     }
     at_eapol_clear(&s->eapol);
+    at_sae_clear(&s->sae);
+    at_wipe(&s->owe, sizeof s->owe);
+    at_wipe(&s->pmf, sizeof s->pmf);
+    s->queries = 0;
 }
 
 static void wait_for_next(at_station *s)
@@ -143,6 +152,8 @@ static void wait_for_next(at_station *s)
 void at_station_attempt_failed(at_station *s, at_join_error error)
 {
     at_station_drop_link(s, true);
+    if (s->use_pmksa) /* it may have been the key's fault */
+        s->pmksa.valid = false;
     at_station_emit(s, AT_STATION_EV_FAILED, (int)error);
     if (!s->by_policy) {
         at_station_set_state(s, AT_STATION_LOST);
@@ -157,9 +168,9 @@ void at_station_now_joined(at_station *s)
     char bssid[18];
 
     at_format_mac(bssid, s->bss.bssid);
-    LOG(s, AT_LOG_INFO, "joined \"%.*s\" at %s, channel %u, %d dBm, %s", (int)s->bss.ssid.len,
+    LOG(s, AT_LOG_INFO, "joined \"%.*s\" at %s, channel %u, %d dBm, %s%s", (int)s->bss.ssid.len,
         (const char *)s->bss.ssid.bytes, bssid, s->bss.channel, s->bss.rssi,
-        at_auth_mode_name(s->bss.auth));
+        at_auth_mode_name(s->wanted), s->pmf.on ? ", PMF" : "");
     s->attempts = 0;
     at_station_set_state(s, AT_STATION_JOINED);
     at_station_emit(s, AT_STATION_EV_JOINED, 0);
@@ -182,7 +193,9 @@ static void on_timer(void *arg)
 {
     at_station *s = arg;
 
-    if (s->state != AT_STATION_WAITING)
+    if (s->state == AT_STATION_JOINED)
+        at_station_query_timer(s);
+    else if (s->state != AT_STATION_WAITING)
         at_station_attempt_timer(s);
     else if (s->scan.active)
         at_timer_in(s->config.loop, &s->timer, AT_STATION_DEFER_US);
@@ -210,6 +223,24 @@ static bool is_group(const uint8_t mac[6])
     return (mac[0] & 1u) != 0;
 }
 
+static void joined_mgmt(at_station *s, const at_mgmt *m)
+{
+    if (!at_pmf_accept(&s->pmf, m)) {
+        LOG(s, AT_LOG_WARN, "a management frame that is not protected is not believed");
+        if (m->type == AT_MGMT_DEAUTH && !m->deauth.protection.on &&
+            (m->deauth.reason == AT_REASON_CLASS_2 || m->deauth.reason == AT_REASON_CLASS_3))
+            at_station_query_begin(s);
+    } else if (m->type == AT_MGMT_DEAUTH) {
+        at_station_lost(s, "it deauthenticated us");
+    } else if (m->type == AT_MGMT_BEACON_LOST) {
+        at_station_lost(s, "no more beacons");
+    } else if (m->type == AT_MGMT_QUALITY) {
+        s->bss.rssi = m->quality.rssi;
+    } else if (m->type == AT_MGMT_SA_QUERY) {
+        at_station_query_input(s, m);
+    }
+}
+
 static void on_mgmt(at_station *s, const at_mgmt *m)
 {
     if (m->type == AT_MGMT_BEACON || m->type == AT_MGMT_SCAN_DONE) {
@@ -220,14 +251,10 @@ static void on_mgmt(at_station *s, const at_mgmt *m)
         return;
     if (memcmp(m->from, s->bss.bssid, sizeof m->from) != 0)
         return;
-    if (s->state != AT_STATION_JOINED)
+    if (s->state == AT_STATION_JOINED)
+        joined_mgmt(s, m);
+    else
         at_station_attempt_mgmt(s, m);
-    else if (m->type == AT_MGMT_DEAUTH)
-        at_station_lost(s, "it deauthenticated us");
-    else if (m->type == AT_MGMT_BEACON_LOST)
-        at_station_lost(s, "no more beacons");
-    else if (m->type == AT_MGMT_QUALITY)
-        s->bss.rssi = m->quality.rssi;
 }
 
 void at_station_input(at_station *s, uint8_t *frame, size_t len)

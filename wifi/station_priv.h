@@ -4,6 +4,9 @@
 
 #include "proto/eapol.h"
 #include "proto/mgmt.h"
+#include "proto/owe.h"
+#include "proto/pmf.h"
+#include "proto/sae.h"
 #include "wifi/station.h"
 
 #define AT_STATION_TRIES        3u       /* sends of one authentication or association request */
@@ -11,6 +14,8 @@
 #define AT_STATION_PATIENCE_US  9100000u /* for a slow answer after the third association request */
 #define AT_STATION_HANDSHAKE_US 10000000u /* from association to keys */
 #define AT_STATION_DEFER_US     100000u   /* a reconnect that meets a scan of the host */
+#define AT_STATION_QUERY_US     205824u   /* between SA queries: 201 TU (dot11 default) */
+#define AT_STATION_QUERIES      5u        /* in 1000 TU, then the access point has forgotten us */
 #define AT_STATION_EVENTS       8u
 
 /* What a scan of the join says about one access point. */
@@ -32,6 +37,13 @@ typedef struct at_scan_run {
     at_timer timer; /* ends the scan when the air does not */
 } at_scan_run;
 
+/* What SAE gave: good for another association with the same access point and password. */
+typedef struct at_pmksa {
+    bool valid;
+    uint8_t own[6], bssid[6];
+    uint8_t pmk[AT_PMK_LEN], pmkid[AT_PMKID_LEN];
+} at_pmksa;
+
 struct at_station {
     at_station_config config;
     at_station_state state;
@@ -46,7 +58,16 @@ struct at_station {
     unsigned tries;     /* requests sent in this state */
     bool answered;      /* message 2 of the handshake was sent */
     at_timer timer;     /* the one wait of the current state */
+    uint8_t wanted;     /* at_auth_mode asked for; of WPA2 and WPA3 one */
+    at_sae_secret secret;
+    at_sae sae;
+    at_pmksa pmksa;
+    bool use_pmksa; /* this attempt does without SAE */
+    at_owe owe;
     at_eapol eapol;
+    at_pmf pmf;       /* on while joined with protected management frames */
+    uint16_t query;   /* id of the SA query that waits for its answer */
+    unsigned queries; /* sent; 0: none is under way */
     bool has_pmk;
     at_pmk_record pmk;
 
@@ -80,6 +101,26 @@ void at_station_attempt_timer(at_station *s);
 void at_station_attempt_mgmt(at_station *s, const at_mgmt *m);
 void at_station_eapol(at_station *s, const uint8_t *frame, size_t len);
 bool at_station_attempting(const at_station *s);
+
+/* authenticate.c: open system or SAE, and the key that comes out of it. */
+void at_station_auth_begin(at_station *s); /* may fail the attempt */
+void at_station_auth_again(at_station *s);
+void at_station_auth_input(at_station *s, const at_mgmt *m);
+/* Also what an association request says about keys. */
+uint8_t at_station_pmf_offer(const at_station *s);
+/* A PMKID of the association is wanted; NULL: it has none. */
+const uint8_t *at_station_pmkid(const at_station *s);
+/* PMK of the association that was just accepted (SAE, OWE, PSK). False: there is none. */
+bool at_station_key(at_station *s, const at_mgmt *answer, uint8_t pmk[AT_PMK_LEN]);
+
+/* join.c */
+void at_station_enter(at_station *s, at_station_state state); /* sends the state's request */
+void at_station_wait_answer(at_station *s);
+
+/* query.c: SA queries (IEEE 802.11-2020 11.13), while joined. */
+void at_station_query_begin(at_station *s);
+void at_station_query_timer(at_station *s);
+void at_station_query_input(at_station *s, const at_mgmt *m);
 
 /* candidate.c: why is set for all but OTHER and GOOD. */
 at_verdict at_station_judge(const at_join_params *params, const at_bss *bss, const char **why);

@@ -367,8 +367,12 @@ bool fake_join(fake_station *s, const char *ssid, const char *password)
     s->auth_status = s->assoc_status = s->reason = 0xFFFF;
     fake_auth(s, ap->bssid, AT_AUTH_ALG_OPEN);
     if (password[0] != '\0') {
+        const at_bss bss = { .auth = ap->auth, .pmf = ap->pmf };
+        at_suite suite;
+
+        at_suite_make(&suite, &bss, AT_AUTH_WPA2_PSK, AT_PMF_CAPABLE, NULL);
         assert_true(at_pmk_from_passphrase(password, (const uint8_t *)ssid, strlen(ssid), pmk));
-        at_eapol_start_supplicant(&s->eapol, s->mac, ap->bssid, pmk, nonce);
+        at_eapol_start_supplicant(&s->eapol, s->mac, ap->bssid, &suite, pmk, nonce);
     }
     memcpy(m.to, ap->bssid, 6);
     m.assoc.ssid = ssid_of(ssid);

@@ -93,7 +93,7 @@ static void errors_say_where_and_what_would_be_right(void **state)
         "[ap home]\nrssl = -40\n",
         "w.ini:2: unknown key 'rssl' in [ap home]; did you mean 'rssi'? known keys: ssid, bssid, "
         "channel, rssi, auth, password, pmf, protocols, wps, hidden, power, dhcp, isolate, "
-        "country, gateway, prefix, pool, lease_s, uplink, max_stations");
+        "country, gateway, prefix, pool, lease_s, uplink, max_stations, sae, sae_tokens");
     refused("[world]\nxyz = 1\n",
             "w.ini:2: unknown key 'xyz' in [world]; known keys: seed, scan_ms, "
             "join_ms, beacon_loss_ms");
@@ -111,6 +111,18 @@ static void errors_say_where_and_what_would_be_right(void **state)
             "w.ini:1: [ap a]: password of 5 bytes; wpa2-psk wants 8..63, or 64 hexadecimal digits");
     refused("[ap a]\nauth = open\npassword = 12345678\n",
             "w.ini:1: [ap a] has a password, but auth = open takes none");
+    refused("[ap a]\nauth = owe\npassword = 12345678\n",
+            "w.ini:1: [ap a] has a password, but auth = owe takes none");
+    refused("[ap a]\nauth = wpa3-psk\npassword = 1234567\n",
+            "w.ini:1: [ap a]: password of 7 bytes; wpa3-psk wants 8..63");
+    refused("[ap a]\nauth = wpa2-wpa3-psk\npassword = "
+            "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n",
+            "w.ini:1: [ap a]: password of 64 bytes; wpa2-wpa3-psk wants 8..63");
+    refused("[ap a]\nauth = wpa3-psk\npassword = 12345678\npmf = capable\n",
+            "w.ini:1: [ap a]: auth = wpa3-psk goes with pmf = required only");
+    refused("[ap a]\nauth = wpa2-wpa3-psk\npassword = 12345678\npmf = off\n",
+            "w.ini:1: [ap a]: auth = wpa2-wpa3-psk goes with pmf = capable or required");
+    refused("[ap a]\nsae = no\n", "w.ini:2: [ap a] sae = 'no' is not both, h2e or looping");
     refused("[ap a]\ngateway = 1.2.3.4/33\n",
             "w.ini:2: [ap a] gateway = '1.2.3.4/33' is not an address, or an address with a prefix "
             "of 8..30, like 192.168.3.1/24");

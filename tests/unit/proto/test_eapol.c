@@ -13,7 +13,35 @@
 #include "proto/eapol.h"
 
 static const uint8_t ap_mac[6] = { 2, 0, 0, 0, 0, 1 }, station_mac[6] = { 2, 0, 0, 0, 0, 2 };
-static const uint8_t group_key[16] = "group key 012345";
+static const at_group_keys group = {
+    { 'g', 'r', 'o', 'u', 'p', ' ', 'k', 'e', 'y', 1, 2, 3, 4, 5, 6, 7 },
+    { 'o', 'f', ' ', 'm', 'g', 'm', 't', ' ', 'f', 'r', 'a', 'm', 'e', 's', 8, 9 },
+};
+
+/* What the tests are run with, each with the numbers that follow from it. */
+typedef struct kind {
+    at_bss bss;
+    uint8_t wanted, pmf;
+    bool pmkid;
+    size_t data[4]; /* key data of messages 1 to 4 */
+} kind;
+
+static const kind kinds[] = {
+    { { .auth = AT_AUTH_WPA2_PSK }, AT_AUTH_WPA2_PSK, 0, false, { 0, 22, 56, 0 } },
+    { { .auth = AT_AUTH_WPA2_PSK, .pmf = 1 }, AT_AUTH_WPA2_PSK, 1, false, { 0, 28, 96, 0 } },
+    { { .auth = AT_AUTH_WPA3_PSK, .pmf = 3, .sae = 3 },
+      AT_AUTH_WPA3_PSK,
+      1,
+      true,
+      { 22, 28 + 16 + 3, 96, 0 } },
+    { { .auth = AT_AUTH_WPA2_WPA3_PSK, .pmf = 1, .sae = 1 },
+      AT_AUTH_WPA3_PSK,
+      3,
+      true,
+      { 22, 28 + 16, 96, 0 } },
+    { { .auth = AT_AUTH_OWE, .pmf = 3 }, AT_AUTH_OWE, 1, false, { 0, 28, 96, 0 } },
+};
+static const kind *now = &kinds[0];
 
 typedef struct pair {
     at_eapol ap, station;
@@ -24,21 +52,24 @@ typedef struct pair {
 /* Message 1 is in p->frame afterwards. */
 static void start(pair *p, const char *ap_word, const char *station_word)
 {
+    static const uint8_t pmkid[AT_PMKID_LEN] = { 0xAB, 0xCD };
     uint8_t pmk[AT_PMK_LEN], nonce[AT_NONCE_LEN];
+    at_suite suite;
     at_reader word;
 
     memset(p, 0, sizeof *p);
+    at_suite_make(&suite, &now->bss, now->wanted, now->pmf, now->pmkid ? pmkid : NULL);
     word = at_reader_of(ap_word, strlen(ap_word));
     memset(pmk, 0x55, sizeof pmk);
     at_get_copy(&word, pmk, strlen(ap_word));
     memset(nonce, 0xA1, sizeof nonce);
-    p->len =
-        at_eapol_start_authenticator(&p->ap, ap_mac, station_mac, pmk, nonce, group_key, p->frame);
+    p->len = at_eapol_start_authenticator(&p->ap, ap_mac, station_mac, &suite, pmk, nonce, &group,
+                                          p->frame);
     word = at_reader_of(station_word, strlen(station_word));
     memset(pmk, 0x55, sizeof pmk);
     at_get_copy(&word, pmk, strlen(station_word));
     memset(nonce, 0x52, sizeof nonce);
-    at_eapol_start_supplicant(&p->station, station_mac, ap_mac, pmk, nonce);
+    at_eapol_start_supplicant(&p->station, station_mac, ap_mac, &suite, pmk, nonce);
 }
 
 /* Gives p->frame to one end and moves its reply into p->frame. */
@@ -122,23 +153,72 @@ static void both_ends(void **state)
     pair p;
 
     (void)state;
-    start(&p, "secret", "secret");
-    assert_int_equal(p.len, 113);
-    assert_int_equal(give(&p, &p.station), AT_EAPOL_REPLY);
-    assert_int_equal(p.len, 113 + 22);
-    assert_int_equal(give(&p, &p.ap), AT_EAPOL_REPLY);
-    assert_int_equal(p.len, 113 + 56);
-    assert_null(memmem(p.frame, p.len, group_key, sizeof group_key));
-    assert_int_equal(give(&p, &p.station), AT_EAPOL_DONE);
-    assert_int_equal(give(&p, &p.ap), AT_EAPOL_DONE);
-    assert_int_equal(p.len, 0);
-    assert_int_equal(p.ap.state, AT_EAPOL_SET);
-    assert_int_equal(p.station.state, AT_EAPOL_SET);
-    assert_memory_equal(&p.ap.keys, &p.station.keys, sizeof p.ap.keys);
-    assert_memory_equal(p.station.keys.gtk, group_key, sizeof group_key);
-    at_eapol_clear(&p.ap);
-    for (size_t i = 0; i < sizeof p.ap; i++)
-        assert_int_equal(((uint8_t *)&p.ap)[i], 0);
+    for (now = kinds; now < kinds + AT_COUNT(kinds); now++) {
+        start(&p, "secret", "secret");
+        assert_int_equal(p.len, 113 + now->data[0]);
+        assert_int_equal(give(&p, &p.station), AT_EAPOL_REPLY);
+        assert_int_equal(p.len, 113 + now->data[1]);
+        assert_int_equal(give(&p, &p.ap), AT_EAPOL_REPLY);
+        assert_int_equal(p.len, 113 + now->data[2]);
+        assert_null(memmem(p.frame, p.len, group.gtk, sizeof group.gtk));
+        assert_int_equal(give(&p, &p.station), AT_EAPOL_DONE);
+        assert_int_equal(p.len, 113 + now->data[3]);
+        assert_int_equal(give(&p, &p.ap), AT_EAPOL_DONE);
+        assert_int_equal(p.len, 0);
+        assert_int_equal(p.ap.state, AT_EAPOL_SET);
+        assert_int_equal(p.station.state, AT_EAPOL_SET);
+        assert_memory_equal(p.station.keys.group.gtk, group.gtk, sizeof group.gtk);
+        assert_int_equal(p.station.suite.mfp, now->pmf != 0);
+        if (now->pmf == 0) /* there is none, and none was made up */
+            memset(&p.ap.keys.group.igtk, 0, sizeof group.igtk);
+        assert_memory_equal(&p.ap.keys, &p.station.keys, sizeof p.ap.keys);
+        at_eapol_clear(&p.ap);
+        for (size_t i = 0; i < sizeof p.ap; i++)
+            assert_int_equal(((uint8_t *)&p.ap)[i], 0);
+    }
+    now = kinds;
+}
+
+/* Two ends that do not mean the same: other key management, other PMF, a mixed network's beacon that
+ * somebody cut down to WPA2, hash-to-element hidden. */
+static void ends_that_disagree(void **state)
+{
+    static const kind views[][2] = {
+        { { { .auth = AT_AUTH_WPA2_PSK }, AT_AUTH_WPA2_PSK, 0, false, { 0 } },
+          { { .auth = AT_AUTH_WPA2_PSK, .pmf = 1 }, AT_AUTH_WPA2_PSK, 0, false, { 0 } } },
+        { { { .auth = AT_AUTH_WPA2_PSK, .pmf = 1 }, AT_AUTH_WPA2_PSK, 1, false, { 0 } },
+          { { .auth = AT_AUTH_WPA2_WPA3_PSK, .pmf = 1, .sae = 3 },
+            AT_AUTH_WPA2_PSK,
+            1,
+            false,
+            { 0 } } },
+        { { { .auth = AT_AUTH_WPA3_PSK, .pmf = 3, .sae = 1 }, AT_AUTH_WPA3_PSK, 1, true, { 0 } },
+          { { .auth = AT_AUTH_WPA3_PSK, .pmf = 3, .sae = 3 }, AT_AUTH_WPA3_PSK, 1, true, { 0 } } },
+        { { { .auth = AT_AUTH_OWE, .pmf = 3 }, AT_AUTH_OWE, 1, false, { 0 } },
+          { { .auth = AT_AUTH_WPA2_PSK, .pmf = 3 }, AT_AUTH_WPA2_PSK, 1, false, { 0 } } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < AT_COUNT(views); i++) {
+        for (unsigned swap = 0; swap < 2; swap++) {
+            unsigned replies = 0;
+            at_eapol station;
+            pair p;
+
+            now = &views[i][swap];
+            start(&p, "secret", "secret");
+            station = p.station;
+            now = &views[i][1 - swap];
+            start(&p, "secret", "secret");
+            p.station = station;
+            while (replies < 4 && give(&p, replies % 2 == 0 ? &p.station : &p.ap) == AT_EAPOL_REPLY)
+                replies++;
+            assert_true(replies < 3);
+            assert_int_not_equal(p.station.state, AT_EAPOL_SET);
+            assert_int_not_equal(p.ap.state, AT_EAPOL_SET);
+        }
+    }
+    now = kinds;
 }
 
 static void wrong_passphrase(void **state)
@@ -218,9 +298,9 @@ static void not_for_us(void **state)
 
 /* Every single changed bit of every message must be noticed, apart from fields that mean
  * nothing. */
-static void every_bit_changed(void **state)
+static void every_bit_of(const kind *which)
 {
-    (void)state;
+    now = which;
     for (unsigned message = 2; message <= 4; message++) {
         for (size_t bit = 8 * 14;; bit++) {
             at_eapol_step step;
@@ -237,6 +317,14 @@ static void every_bit_changed(void **state)
             assert_int_equal(p.len, 0);
         }
     }
+    now = kinds;
+}
+
+static void every_bit_changed(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < AT_COUNT(kinds); i++)
+        every_bit_of(&kinds[i]);
 }
 
 static uint32_t next_random(uint32_t *seed)
@@ -255,6 +343,7 @@ static void garbled(void **state)
         at_eapol *to;
         pair p;
 
+        now = &kinds[turn % AT_COUNT(kinds)];
         start(&p, "secret", "secret");
         to = &p.station;
         if (turn % 3 > 0 && give(&p, to) == AT_EAPOL_REPLY)
@@ -270,6 +359,7 @@ static void garbled(void **state)
         if (step == AT_EAPOL_IGNORED || step == AT_EAPOL_BAD_MIC)
             assert_int_equal(p.len, 0);
     }
+    now = kinds;
 }
 
 int main(void)
@@ -279,6 +369,7 @@ int main(void)
         cmocka_unit_test(pmk_bounds),
         cmocka_unit_test(prf_vectors),
         cmocka_unit_test(both_ends),
+        cmocka_unit_test(ends_that_disagree),
         cmocka_unit_test(wrong_passphrase),
         cmocka_unit_test(replayed),
         cmocka_unit_test(late_answer_to_a_repeated_message),

@@ -11,7 +11,8 @@
 #include "core/bytes.h"
 
 const uint8_t fake_mac[6] = { 0x02, 0x11, 0x22, 0x33, 0x44, 0x55 };
-static const uint8_t gtk[16] = { 1, 2, 3 };
+static const at_group_keys group = { { 1, 2, 3 }, { 4, 5, 6 } };
+static const uint8_t token_key[AT_SAE_KEY_LEN] = { 9 };
 
 void fake_air_to_station(fake_air *air, const void *bytes, size_t len)
 {
@@ -20,21 +21,27 @@ void fake_air_to_station(fake_air *air, const void *bytes, size_t len)
     air->queue[air->queued++].len = len;
 }
 
-static void say(fake_air *air, const uint8_t from[6], at_mgmt m)
+static void say(fake_air *air, const uint8_t from[6], at_mgmt m, at_pmf *pmf)
 {
     uint8_t frame[AT_MGMT_FRAME_MAX];
     size_t len;
 
     memcpy(m.from, from, 6);
     memcpy(m.to, fake_mac, 6);
-    len = at_mgmt_encode(&m, frame, sizeof frame);
+    len = pmf != NULL ? at_pmf_encode(pmf, &m, frame, sizeof frame)
+                      : at_mgmt_encode(&m, frame, sizeof frame);
     assert_true(len > 0);
     fake_air_to_station(air, frame, len);
 }
 
-void fake_ap_say(fake_air *air, const fake_ap *ap, at_mgmt m)
+void fake_ap_say(fake_air *air, fake_ap *ap, at_mgmt m)
 {
-    say(air, ap->bss.bssid, m);
+    say(air, ap->bss.bssid, m, &ap->pmf);
+}
+
+void fake_ap_forge(fake_air *air, const fake_ap *ap, at_mgmt m)
+{
+    say(air, ap->bss.bssid, m, NULL);
 }
 
 static void on_scan(fake_air *air, const at_mgmt *m)
@@ -55,37 +62,114 @@ static void on_scan(fake_air *air, const at_mgmt *m)
         at_mgmt done = { .type = AT_MGMT_SCAN_DONE };
 
         done.scan_done.token = m->scan.token;
-        say(air, nobody, done);
+        say(air, nobody, done, NULL);
     }
 }
 
-static void on_auth(fake_air *air, fake_ap *ap)
+static void on_sae(fake_air *air, fake_ap *ap, const at_mgmt *m)
+{
+    at_mgmt answer = { .type = AT_MGMT_AUTH };
+    at_sae_step step = AT_SAE_SEND;
+
+    ap->commits += m->auth.sequence == 1;
+    ap->confirms += m->auth.sequence == 2;
+    if (ap->sae.random == NULL) {
+        at_sae_secret_set(&ap->secret, &ap->bss.ssid, ap->password);
+        at_sae_listen(&ap->sae, ap->bss.bssid, m->from, &ap->secret, &air->random);
+    }
+    if (m->auth.sequence == 2 && ap->no_confirm)
+        return;
+    if (m->auth.sequence == 1 && ap->other_group) {
+        answer.auth = (at_mgmt_auth){ AT_AUTH_ALG_SAE, 1, AT_STATUS_GROUP, 2, { 19 } };
+    } else if (m->auth.sequence == 1 && ap->want_tokens > 0 &&
+               !at_sae_token_good(token_key, m->from, &m->auth)) {
+        ap->want_tokens--;
+        at_sae_token_ask(token_key, m->from, &m->auth, &answer.auth);
+    } else {
+        step = at_sae_input(&ap->sae, ap->bss.sae, &m->auth, &answer.auth);
+    }
+    if (step != AT_SAE_IGNORED && step != AT_SAE_FAILED)
+        fake_ap_say(air, ap, answer);
+}
+
+static void on_auth(fake_air *air, fake_ap *ap, const at_mgmt *m)
 {
     at_mgmt answer = { .type = AT_MGMT_AUTH };
 
     if (ap->auths++ < ap->deaf_auth)
         return;
+    if (m->auth.algorithm == AT_AUTH_ALG_SAE && ap->auth_status == AT_STATUS_OK) {
+        on_sae(air, ap, m);
+        return;
+    }
+    ap->opens++;
     answer.auth.sequence = 2;
     answer.auth.status = ap->auth_status;
     fake_ap_say(air, ap, answer);
+}
+
+static void key_of(fake_air *air, fake_ap *ap, const at_mgmt *m, at_mgmt *answer,
+                   uint8_t pmk[AT_PMK_LEN])
+{
+    at_owe owe;
+
+    switch (at_akm_of(m->assoc.auth)) {
+    case AT_AKM_SAE:
+        if (!m->assoc.has_pmkid || memcmp(m->assoc.pmkid, ap->sae.pmkid, AT_PMKID_LEN) != 0 ||
+            (ap->forget && m->assoc.has_pmkid && ap->opens > 0)) {
+            ap->forget = false;
+            answer->assoc_answer.status = AT_STATUS_INVALID_PMKID;
+        }
+        memcpy(pmk, ap->sae.pmk, AT_PMK_LEN);
+        break;
+    case AT_AKM_OWE:
+        assert_int_equal(at_owe_start(&owe, &air->random), AT_OK);
+        assert_int_equal(at_owe_finish(&owe, false, &m->assoc.dh, &air->random, pmk), AT_OK);
+        answer->assoc_answer.dh = ap->dh.group != 0 ? ap->dh : owe.own;
+        break;
+    case AT_AKM_PSK:
+        assert_true(
+            at_pmk_from_passphrase(ap->password, ap->bss.ssid.bytes, ap->bss.ssid.len, pmk));
+        break;
+    case AT_AKM_NONE: break;
+    }
 }
 
 static void on_assoc(fake_air *air, fake_ap *ap, const at_mgmt *m)
 {
     at_mgmt answer = { .type = AT_MGMT_ASSOC_ANSWER };
     uint8_t pmk[AT_PMK_LEN], nonce[AT_NONCE_LEN] = { 7 }, first[AT_EAPOL_FRAME_MAX];
+    at_suite suite;
     size_t len;
 
     ap->last_assoc = *m;
+    memset(&ap->pmf, 0, sizeof ap->pmf);
     if (ap->assocs++ < ap->deaf_assoc)
         return;
     answer.assoc_answer.status = ap->assoc_status;
+    key_of(air, ap, m, &answer, pmk);
     fake_ap_say(air, ap, answer);
-    if (ap->assoc_status != AT_STATUS_OK || ap->password[0] == '\0' || ap->no_message_1)
+    if (answer.assoc_answer.status != AT_STATUS_OK || m->assoc.auth == AT_AUTH_OPEN ||
+        ap->no_message_1)
         return;
-    assert_true(at_pmk_from_passphrase(ap->password, ap->bss.ssid.bytes, ap->bss.ssid.len, pmk));
-    len = at_eapol_start_authenticator(&ap->eapol, ap->bss.bssid, m->from, pmk, nonce, gtk, first);
+    at_suite_make(&suite, &ap->bss, m->assoc.auth, m->assoc.pmf,
+                  m->assoc.has_pmkid ? m->assoc.pmkid : NULL);
+    len = at_eapol_start_authenticator(&ap->eapol, ap->bss.bssid, m->from, &suite, pmk, nonce,
+                                       &group, first);
     fake_air_to_station(air, first, len);
+}
+
+static void on_query(fake_air *air, fake_ap *ap, const at_mgmt *m)
+{
+    at_mgmt answer = { .type = AT_MGMT_SA_QUERY, .sa_query = m->sa_query };
+
+    assert_true(m->sa_query.protection.on);
+    if (!at_pmf_accept(&ap->pmf, m))
+        return;
+    ap->queries++;
+    answer.sa_query.answer = true;
+    if (!ap->mute_queries && !m->sa_query.answer)
+        fake_ap_say(air, ap, answer);
 }
 
 static void on_eapol(fake_air *air, fake_ap *ap, const uint8_t *frame, size_t len)
@@ -102,6 +186,8 @@ static void on_eapol(fake_air *air, fake_ap *ap, const uint8_t *frame, size_t le
         return;
     }
     ap->keys |= step == AT_EAPOL_DONE;
+    if (step == AT_EAPOL_DONE && ap->eapol.suite.mfp)
+        at_pmf_start(&ap->pmf, ap->eapol.keys.tk);
     if ((step == AT_EAPOL_REPLY || step == AT_EAPOL_DONE) && reply_len > 0)
         fake_air_to_station(air, reply, reply_len);
 }
@@ -119,11 +205,13 @@ static void on_sent(fake_air *air, const uint8_t *frame, size_t len)
         if (m.type == AT_MGMT_SCAN)
             on_scan(air, &m);
         else if (ap != NULL && m.type == AT_MGMT_AUTH)
-            on_auth(air, ap);
+            on_auth(air, ap, &m);
         else if (ap != NULL && m.type == AT_MGMT_ASSOC)
             on_assoc(air, ap, &m);
         else if (ap != NULL && m.type == AT_MGMT_DEAUTH)
-            ap->deauths++;
+            ap->deauths += at_pmf_accept(&ap->pmf, &m);
+        else if (ap != NULL && m.type == AT_MGMT_SA_QUERY)
+            on_query(air, ap, &m);
     } else if (ap != NULL && frame[12] == 0x88 && frame[13] == 0x8E) {
         on_eapol(air, ap, frame, len);
     }
@@ -194,8 +282,12 @@ static void wait_until(void *ctx, uint64_t deadline_us)
 
 static void fill(void *ctx, void *buf, size_t len)
 {
-    (void)ctx;
-    memset(buf, 0x5A, len);
+    fake_air *air = ctx;
+
+    for (size_t i = 0; i < len; i++) {
+        air->seed = air->seed * 6364136223846793005u + 1442695040888963407u;
+        ((uint8_t *)buf)[i] = (uint8_t)(air->seed >> 56);
+    }
 }
 
 static void on_event(void *owner, at_station_event event, int detail)
@@ -267,6 +359,16 @@ fake_ap *fake_air_add(fake_air *air, const char *ssid, const char *password, uin
     ap->bss.pmf = AT_PMF_CAPABLE;
     memcpy(ap->bss.country, "DE", 3);
     ap->bad_mic_reason = AT_REASON_4WAY_TIMEOUT;
+    return ap;
+}
+
+fake_ap *fake_air_add_sae(fake_air *air, const char *ssid, const char *password, uint8_t auth)
+{
+    fake_ap *ap = fake_air_add(air, ssid, password, 1);
+
+    ap->bss.auth = auth;
+    ap->bss.pmf = AT_PMF_CAPABLE | AT_PMF_REQUIRED;
+    ap->bss.sae = auth == AT_AUTH_OWE ? 0 : AT_SAE_LOOPING | AT_SAE_H2E;
     return ap;
 }
 

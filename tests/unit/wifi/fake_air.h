@@ -7,6 +7,9 @@
 #include "core/loop.h"
 #include "proto/eapol.h"
 #include "proto/mgmt.h"
+#include "proto/owe.h"
+#include "proto/pmf.h"
+#include "proto/sae.h"
 #include "wifi/station.h"
 
 #define FAKE_APS    4
@@ -27,6 +30,17 @@ typedef struct fake_ap {
     at_mgmt last_assoc;
     bool keys;
     at_eapol eapol;
+    at_pmf pmf;        /* on once keys are set with PMF */
+    bool mute_queries; /* SA queries not answered */
+    unsigned queries;  /* received, and believed */
+    at_sae sae;
+    at_sae_secret secret;
+    unsigned want_tokens; /* so many commits are asked for a token */
+    bool no_confirm;      /* confirms are not answered */
+    bool other_group;     /* commits are refused, status 77 */
+    bool forget;          /* a PMKID is unknown */
+    at_mgmt_dh dh;        /* answered to OWE instead of the right one, when group is not 0 */
+    unsigned commits, confirms, opens;
 } fake_ap;
 
 typedef struct fake_frame {
@@ -35,7 +49,7 @@ typedef struct fake_frame {
 } fake_frame;
 
 typedef struct fake_air {
-    uint64_t now_us, until_us;
+    uint64_t now_us, until_us, seed;
     bool arrived; /* at until_us */
     at_clock clock;
     at_waiter waiter;
@@ -72,7 +86,10 @@ void fake_air_close(fake_air *air); /* checks that nothing is left behind */
 fake_ap *fake_air_add(fake_air *air, const char *ssid, const char *password, uint8_t last_byte);
 void fake_air_run(fake_air *air, uint64_t us);
 void fake_air_to_station(fake_air *air, const void *bytes, size_t len);
-void fake_ap_say(fake_air *air, const fake_ap *ap, at_mgmt m); /* from and to are filled in */
+/* With WPA3, or OWE (no password), PMF required. */
+fake_ap *fake_air_add_sae(fake_air *air, const char *ssid, const char *password, uint8_t auth);
+void fake_ap_say(fake_air *air, fake_ap *ap, at_mgmt m); /* from, to, protection are filled in */
+void fake_ap_forge(fake_air *air, const fake_ap *ap, at_mgmt m); /* without the keys */
 at_join_params fake_params(const char *ssid, const char *password);
 
 /* Common steps of the tests. */

@@ -168,8 +168,7 @@ static void refusals_fail(void **state)
 
 static void what_is_not_supported_is_refused(void **state)
 {
-    static const uint8_t modes[] = { AT_AUTH_WEP, AT_AUTH_WPA2_ENTERPRISE, AT_AUTH_WPA3_PSK,
-                                     AT_AUTH_WAPI_PSK, AT_AUTH_OWE };
+    static const uint8_t modes[] = { AT_AUTH_WEP, AT_AUTH_WPA2_ENTERPRISE, AT_AUTH_WAPI_PSK };
     fake_air *air = *state;
     fake_ap *ap = fake_air_add(air, "home", "secret88", 1);
 
@@ -181,18 +180,6 @@ static void what_is_not_supported_is_refused(void **state)
         fake_assert_fails(air, AT_JOIN_FAILED);
     }
     assert_int_equal(ap->auths, 0);
-}
-
-static void mixed_network_is_joined_with_wpa2(void **state)
-{
-    fake_air *air = *state;
-    fake_ap *ap = fake_air_add(air, "home", "secret88", 1);
-
-    ap->bss.auth = AT_AUTH_WPA2_WPA3_PSK;
-    fake_join(air, "home", "secret88");
-    fake_air_run(air, 10 * FAKE_MS);
-    fake_assert_event(air, 0, AT_STATION_EV_JOINED, 0);
-    assert_int_equal(ap->last_assoc.assoc.auth, AT_AUTH_WPA2_PSK);
 }
 
 static void key_is_kept_and_comes_back(void **state)
@@ -335,7 +322,6 @@ int main(void)
         FAKE_TEST(association_is_waited_for_longer),
         FAKE_TEST(refusals_fail),
         FAKE_TEST(what_is_not_supported_is_refused),
-        FAKE_TEST(mixed_network_is_joined_with_wpa2),
         FAKE_TEST(key_is_kept_and_comes_back),
         FAKE_TEST(pci_excludes_open_networks),
         FAKE_TEST(pmf_rules),
