@@ -20,6 +20,7 @@ import bulk
 import crowd
 import starting
 import tls
+import updates
 
 
 def parts(modules):
@@ -38,6 +39,7 @@ def parts(modules):
         "hub": air.hub,
         "tls-handshakes": tls.handshakes,
         "tls-bulk": tls.downloads,
+        "updates": updates.updates,
     }
 
 

@@ -122,6 +122,8 @@ def pki(tmp_path_factory):
     made.make("ca", extensions=maker.CA)
     made.make("other-ca", extensions=maker.CA)
     made.make("server", "ca", extensions=maker.SERVER + f"subjectAltName=DNS:updates.test,IP:{HOST_ALIAS}\n")
+    made.make("recent", "ca", extensions=maker.SERVER + f"subjectAltName=IP:{HOST_ALIAS}\n",
+              dates=("20200101000000Z", "20991231235959Z"))
     made.make("stranger", "ca", extensions=maker.SERVER + "subjectAltName=DNS:other.test\n")
     made.make("unknown", "other-ca", extensions=maker.SERVER + f"subjectAltName=IP:{HOST_ALIAS}\n")
     return made
@@ -678,7 +680,8 @@ def secure(module, flash, nginx, pki, files):
 
 
 def test_https_updates(secure):
-    started, folder, to = secure()
+    """In the memory that the part has."""
+    started, folder, to = secure("--heap", "163840")
     port = started.port
     publish(folder, "v2.0.0.0", data=firmware.image("v2.0.0.0", 500_000))
     assert port.ask("AT+CIPFWVER?") == '+CIPFWVER:"v2.0.0.0"\r\n'
@@ -731,6 +734,14 @@ def test_no_ca_no_https(module, nginx, files):
     begin(started.open())
     started.port.command("AT+CIUPDATE=1", ALL_STATES + OK + LOST + READY)
     assert "the server's certificate is not verified" in started.log()
+
+
+def test_https_needs_the_time(secure):
+    started, folder, _ = secure(certificate="recent", clock=None)
+    publish(folder, "v2.0.0.0")
+    started.port.command("AT+CIUPDATE=1", STATES[1] + failed(0x12))
+    started.port.command(f"AT+SYSTIMESTAMP={NOW}")
+    started.port.command("AT+CIUPDATE=1", ALL_STATES + OK + LOST + READY)
 
 
 def test_https_leads_nowhere_else(secure, files):
