@@ -11,6 +11,11 @@
  * state, and the whole yield of a poll is handed over in one go. What does not fit is lost, as on
  * a wire. The other way, data segments wait for the end of the turn and reach libslirp joined.
  *
+ * libslirp asks to be called every half second as long as it has a connection. Those calls count its timers,
+ * the longest of which (the probe of a closed window) runs for 60 s and then shows as a frame. So when nothing at
+ * all has passed for longer than that, no timer runs, and libslirp is called once a minute. What remains is
+ * the end of forgotten UDP sockets after four minutes, which may come a minute late.
+ *
  * The descriptors change with every connection, so an instance is a group of the poller.
  * The gateway's hardware address is libslirp's own: 52:55 and the four bytes of its IP address.
  */
@@ -34,6 +39,9 @@
 #define QUEUE_FIRST (64u * 1024u)
 #define QUEUE_MAX   (1024u * 1024u)
 #define FRAME_MAX   1514u
+#define QUIET_US    64000000u /* longer than any timer of libslirp that matters */
+#define QUIET_MS    60000u    /* then it is called this often */
+#define SLOW_MS     499u      /* what it asks for while only slow timers may run */
 
 struct at_uplink {
     at_uplink_config config;
@@ -46,7 +54,8 @@ struct at_uplink {
     uint8_t *queue;
     size_t used, size;
     uint64_t lost;
-    lx_merge merge; /* segments of the station */
+    lx_merge merge;   /* segments of the station */
+    uint64_t busy_us; /* something passed last */
 };
 
 typedef struct slirp_timer {
@@ -87,6 +96,7 @@ static void queue_frame(at_uplink *up, const uint8_t *frame, size_t len)
     memcpy(up->queue + up->used, &head, sizeof head);
     memcpy(up->queue + up->used + sizeof head, frame, len);
     up->used += sizeof head + len;
+    up->busy_us = at_loop_now(up->config.loop);
     at_loop_post(up->config.loop, &up->drain);
 }
 
@@ -285,10 +295,12 @@ static size_t fill(void *arg, struct pollfd *fds, size_t room, uint64_t *deadlin
     at_uplink *up = arg;
     fill_state state = { .fds = fds, .room = room };
     uint32_t timeout_ms = UINT32_MAX;
+    uint64_t now = at_loop_now(up->config.loop);
 
     up->lib.pollfds_fill(up->slirp, &timeout_ms, add_poll, &state);
-    if (timeout_ms != UINT32_MAX)
-        *deadline_us = at_loop_now(up->config.loop) + (uint64_t)timeout_ms * 1000u;
+    if (timeout_ms >= SLOW_MS && now - up->busy_us > QUIET_US)
+        timeout_ms = QUIET_MS;
+    *deadline_us = now + (uint64_t)timeout_ms * 1000u;
     return state.count;
 }
 
@@ -311,6 +323,10 @@ static void done(void *arg, const struct pollfd *fds, size_t count)
     at_uplink *up = arg;
     fill_state state = { .fds = (struct pollfd *)(uintptr_t)fds, .count = count };
 
+    for (size_t i = 0; i < count; i++) {
+        if (fds[i].revents != 0)
+            up->busy_us = at_loop_now(up->config.loop);
+    }
     up->lib.pollfds_poll(up->slirp, 0, get_revents, &state);
     if (up->used > 0)
         drain(up);
@@ -373,6 +389,7 @@ static at_uplink *slirp_open(const at_uplink_config *config, char *error, size_t
         return NULL;
     }
     lx_slirp_settle(&up->lib);
+    up->busy_us = at_loop_now(config->loop);
     up->group = (lx_group){ .fill = fill, .done = done, .arg = up };
     lx_group_add(port->poller, &up->group);
     return up;
@@ -384,6 +401,7 @@ static void slirp_take(at_uplink *up, const uint8_t *frame, size_t len)
 
     if (len > FRAME_MAX || len < AT_ETHER_HEADER + AT_IPV4_HEADER)
         return;
+    up->busy_us = at_loop_now(up->config.loop);
     memcpy(&from, frame + AT_ETHER_HEADER + 12, sizeof from);
     if (ntohl(from) != up->station)
         tell_arp(up, ntohl(from));

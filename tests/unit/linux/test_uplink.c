@@ -33,6 +33,8 @@ static const uint8_t own_mac[6] = { 2, 0, 0, 0, 0, 50 };
 static const uint8_t gateway_mac[6] = { 0x52, 0x55, 192, 168, 3, 1 };
 
 typedef struct bench {
+    at_clock clock; /* the computer's, and what the test lets pass */
+    uint64_t passed_us;
     at_heap heap;
     at_loop loop;
     at_log log;
@@ -68,6 +70,11 @@ static void on_event(void *owner, const char *name, const char *members)
         b->forwarded = (uint16_t)strtoul(port + 7, NULL, 10);
 }
 
+static uint64_t now_us(void *ctx)
+{
+    return lx_clock()->now_us(lx_clock()->ctx) + ((bench *)ctx)->passed_us;
+}
+
 static int setup(void **state)
 {
     bench *b = calloc(1, sizeof *b);
@@ -77,8 +84,9 @@ static int setup(void **state)
 
     assert_non_null(b);
     at_heap_init(&b->heap, SIZE_MAX);
-    lx_poller_init(&b->poller, lx_clock());
-    at_loop_init(&b->loop, lx_clock(), &b->poller.waiter);
+    b->clock = (at_clock){ .ctx = b, .now_us = now_us };
+    lx_poller_init(&b->poller, &b->clock);
+    at_loop_init(&b->loop, &b->clock, &b->poller.waiter);
     lx_random_seeded(&b->random, 1);
     lx_slirp_init(&b->slirp, &b->poller, &b->heap);
     memcpy(b->name, "/tmp/attache-resolv-XXXXXX", 27);
@@ -186,44 +194,101 @@ static void a_datagram_to_an_alias_and_back(void **state)
     close(fd);
 }
 
-/* libslirp keeps what it cannot address for its 500 ms timer; it must not have to. */
-static void a_connection_is_answered_at_once(void **state)
+static int tcp_listener(uint16_t *port)
 {
-    bench *b = *state;
     struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr = { htonl(0x7F000001) } };
     socklen_t len = sizeof name;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    uint8_t frame[14 + 40];
-    at_ipv4 ip = {
-        .from = OWN, .to = PC, .ttl = 64, .protocol = AT_IPPROTO_TCP, .payload_len = 20
-    };
-    at_builder t = at_builder_of(frame + 34, 20);
-    uint64_t start = at_loop_now(&b->loop);
-    uint16_t sum;
-    at_tcp tcp;
 
     assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof name), 0);
     assert_int_equal(listen(fd, 1), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &len), 0);
+    *port = ntohs(name.sin_port);
+    return fd;
+}
+
+static void send_tcp(bench *b, uint16_t port, uint8_t flags, uint32_t sequence, uint32_t ack)
+{
+    uint8_t frame[14 + 40];
+    const at_ipv4 ip = {
+        .from = OWN, .to = PC, .ttl = 64, .protocol = AT_IPPROTO_TCP, .payload_len = 20
+    };
+    at_builder t = at_builder_of(frame + 34, 20);
+    uint16_t sum;
+
     at_ether_build(frame, gateway_mac, own_mac, AT_ETHERTYPE_IPV4);
     assert_int_equal(at_ipv4_build(&ip, frame + 14, 20), 20);
     at_put16(&t, 5000);
-    at_put16(&t, ntohs(name.sin_port));
-    at_put32(&t, 1000);
-    at_put32(&t, 0);
-    at_put16(&t, 0x5002);
+    at_put16(&t, port);
+    at_put32(&t, sequence);
+    at_put32(&t, ack);
+    at_put16(&t, (uint16_t)(0x5000 | flags));
     at_put16(&t, 5760);
     at_put32(&t, 0);
     sum = at_checksum_end(at_checksum_add(at_checksum_pseudo(OWN, PC, 6, 20), frame + 34, 20));
     frame[50] = (uint8_t)(sum >> 8);
     frame[51] = (uint8_t)sum;
     at_air_input(b->port, frame, sizeof frame);
+}
+
+static at_tcp expect_tcp(bench *b, uint8_t flags)
+{
+    at_ipv4 ip;
+    at_tcp tcp;
+
     assert_true(frame_within(b, 2000));
     assert_true(at_ipv4_parse(&ip, b->frame + 14, b->len - 14));
     assert_true(at_tcp_parse(&tcp, &ip));
     assert_int_equal(ip.from, PC);
-    assert_int_equal(tcp.flags, AT_TCP_SYN | AT_TCP_ACK);
+    assert_int_equal(tcp.flags, flags);
+    return tcp;
+}
+
+/* libslirp keeps what it cannot address for its 500 ms timer; it must not have to. */
+static void a_connection_is_answered_at_once(void **state)
+{
+    bench *b = *state;
+    uint64_t start = at_loop_now(&b->loop);
+    uint16_t port;
+    int fd = tcp_listener(&port);
+
+    send_tcp(b, port, AT_TCP_SYN, 1000, 0);
+    expect_tcp(b, AT_TCP_SYN | AT_TCP_ACK);
     assert_true(at_loop_now(&b->loop) - start < 400000);
+    close(fd);
+}
+
+/* How long the uplink lets the poller sleep, in ms. */
+static uint64_t sleep_ms(bench *b)
+{
+    uint64_t now = at_loop_now(&b->loop);
+
+    at_loop_post(&b->loop, &(at_task){ .run = nothing }); /* so that this turn does not */
+    at_loop_turn(&b->loop);
+    return (b->poller.groups->deadline_us - now) / 1000;
+}
+
+static void an_idle_connection_wakes_nobody(void **state)
+{
+    bench *b = *state;
+    uint16_t port;
+    int fd = tcp_listener(&port), peer;
+    at_tcp tcp;
+
+    send_tcp(b, port, AT_TCP_SYN, 1000, 0);
+    tcp = expect_tcp(b, AT_TCP_SYN | AT_TCP_ACK);
+    send_tcp(b, port, AT_TCP_ACK, 1001, tcp.seq + 1);
+    peer = accept(fd, NULL, NULL);
+    assert_true(peer >= 0);
+    assert_in_range(sleep_ms(b), 1, 5000); /* timers may run */
+    b->passed_us += 30000000;
+    assert_in_range(sleep_ms(b), 1, 5000);
+    b->passed_us += 35000000;
+    assert_in_range(sleep_ms(b), 50000, 70000);
+    assert_int_equal(send(peer, "x", 1, 0), 1);
+    assert_int_equal(expect_tcp(b, AT_TCP_ACK | AT_TCP_PSH).data_len, 1);
+    assert_in_range(sleep_ms(b), 1, 5000); /* until it is acknowledged, as far as we know */
+    close(peer);
     close(fd);
 }
 
@@ -299,6 +364,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_datagram_to_an_alias_and_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_connection_is_answered_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_idle_connection_wakes_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(a_forward_brings_a_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(the_second_name_server_answers, setup, teardown),
     };
