@@ -156,10 +156,11 @@ static int ctl(int argc, char **argv)
 
 static int version(int argc, char **argv)
 {
-    (void)argv;
+    bool asked = argc > 0 && wants_help(argc, argv);
+
     if (argc > 0) {
-        fputs("usage: attache version\n", stderr);
-        return EXIT_USAGE;
+        fputs("usage: attache version\n", asked ? stdout : stderr);
+        return asked ? 0 : EXIT_USAGE;
     }
     printf("%s, ESP-AT %s for %s\n", AT_VERSION_SDK, AT_VERSION_CORE, AT_VERSION_CHIP);
     return 0;

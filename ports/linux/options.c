@@ -163,11 +163,13 @@ static bool take_log_file(const taker *t)
     return true;
 }
 
+enum { HEAP_MIN = 98304 }; /* with less the module may not boot, or not join */
+
 static bool take_heap(const taker *t)
 {
     uint64_t number = 0;
 
-    if (!take_number(t, 73728, 1u << 30, "bytes", &number))
+    if (!take_number(t, HEAP_MIN, 1u << 30, "bytes", &number))
         return false;
     t->o->heap = (size_t)number;
     return true;

@@ -29,7 +29,7 @@ USAGE = [
     (["--seed"], "--seed needs a value"),
     (["--seed=0"], "--seed"),
     (["--window", "100"], "--window: '100' is not a number of bytes from 2880 to 65535"),
-    (["--heap", "1"], "--heap: '1' is not a number of bytes from 73728"),
+    (["--heap", "1"], "--heap: '1' is not a number of bytes from 98304"),
     (["--mac", "11:22:33:44:55:66"], "--mac: 11:22:33:44:55:66 is a group address"),
     (["--mac", "no"], "like 1a:fe:35:98:d3:7b"),
     (["--policy", "maybe"], "open, local or none"),
@@ -50,6 +50,18 @@ def test_usage(options, right):
     outcome = attache.run("run", *options)
     assert outcome.returncode == 2
     assert right in one_line(outcome)
+
+
+@pytest.mark.parametrize("program", ["run", "console", "ctl", "air", "join", "commands", "flash", "version"])
+def test_help_of_every_program(program):
+    outcome = attache.run(program, "--help")
+    assert outcome.returncode == 0
+    assert outcome.stdout.startswith(b"usage: attache ")
+    assert outcome.stderr == b""
+
+
+def test_the_least_memory_is_enough_to_join(module):
+    module("--heap", 98304).joined()
 
 
 WORLDS = [

@@ -409,7 +409,7 @@ def test_out_of_memory_is_an_error(tls, peer, pki):
     """With ever less memory every connection works or is an ERROR, and the module goes on."""
     openssl = peer(tls_peers.server, *certificate(pki, "server"))
     seen = set()
-    for heap in range(78_000, 126_000, 4_000):
+    for heap in range(98_304, 146_000, 4_000):
         with_heap = Module("--heap", str(heap), wire_log=False)
         try:
             port = with_heap.started()

@@ -60,7 +60,7 @@ static void every_option_is_taken(void **state)
     assert_true(PARSE("--listen", "4000", "--module", "esp32c2-2mb", "--flash", "f", "--world",
                       "w.ini", "--policy", "local", "--mac", "02:00:00:AA:bb:cc", "--seed=7",
                       "--pcap", "p", "--wire-log=w", "--log", "debug", "--log-file", "l", "--heap",
-                      "90000", "--window", "64240", "--guard", "50", "--pace"));
+                      "100000", "--window", "64240", "--guard", "50", "--pace"));
     assert_int_equal(o.port, LX_PORT_LISTEN);
     assert_string_equal(o.port_arg, "4000");
     assert_int_equal(o.builds, AT_IN_2MB);
@@ -71,7 +71,7 @@ static void every_option_is_taken(void **state)
     assert_true(o.seed_given && o.seed == 7 && o.pace);
     assert_string_equal(o.wire_log, "w");
     assert_int_equal(o.log_level, AT_LOG_DEBUG);
-    assert_int_equal(o.heap, 90000);
+    assert_int_equal(o.heap, 100000);
     assert_int_equal(o.window, 64240);
     assert_int_equal(o.guard_ms, 50);
     assert_true(PARSE("--data-timeout", "3000", "--ctl", "c", "--help"));
