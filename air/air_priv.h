@@ -331,7 +331,7 @@ void air_dns_input(at_air_port *port, const at_ipv4 *ip, const at_udp *udp);
 void air_dns_cancel(at_air_port *port);
 
 /* ---- bad_dns.c ---- */
-/* A message that is not the answer; 0: of AT_BAD_DNS_ALL there is none. */
+/* A message that is not the answer; 0: of AT_BAD_DNS_SPOOFED there is none. */
 size_t air_bad_dns(const at_dns_query *query, at_bad_dns kind, uint8_t *out, size_t room);
 
 /* ---- forward.c ---- */

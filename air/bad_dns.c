@@ -61,7 +61,7 @@ size_t air_bad_dns(const at_dns_query *query, at_bad_dns kind, uint8_t *out, siz
     case AT_BAD_DNS_LOOP: put_address(&b, (uint16_t)(0xC000u | question), AT_DNS_TYPE_A); break;
     case AT_BAD_DNS_TYPE: put_address(&b, AT_NAME, TYPE_TXT); break;
     case AT_BAD_DNS_EMPTY: break;
-    case AT_BAD_DNS_ALL:
+    case AT_BAD_DNS_SPOOFED:
     case AT_BAD_DNS_COUNT: return 0;
     }
     return at_built(&b);

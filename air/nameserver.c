@@ -146,19 +146,29 @@ void air_dns_cancel(at_air_port *port)
     }
 }
 
-/* True: that is all the station gets. */
-static bool poison(at_air_port *port, const at_ipv4 *ip, const at_udp *udp,
-                   const at_dns_query *query)
+static void poison(at_air_port *port, const at_ipv4 *ip, const at_udp *udp,
+                   const at_dns_query *query, at_bad_dns kind)
 {
-    at_bad_dns wanted = port->effects.bad_dns;
     uint8_t out[AT_DNS_UDP_MAX];
 
-    for (int kind = 0; kind < AT_BAD_DNS_COUNT; kind++) {
-        if (wanted == AT_BAD_DNS_ALL || wanted == (at_bad_dns)kind)
-            reply(port, ip->from, udp->from_port, out,
-                  air_bad_dns(query, (at_bad_dns)kind, out, sizeof out));
+    reply(port, ip->from, udp->from_port, out, air_bad_dns(query, kind, out, sizeof out));
+}
+
+/* True: that is all the station gets. */
+static bool poisoned(at_air_port *port, const at_ipv4 *ip, const at_udp *udp,
+                     const at_dns_query *query)
+{
+    at_bad_dns kind = port->effects.bad_dns;
+
+    if (!port->effects.kinds[AT_FAULT_BAD_DNS])
+        return false;
+    if (kind != AT_BAD_DNS_SPOOFED) {
+        poison(port, ip, udp, query, kind);
+        return true;
     }
-    return wanted != AT_BAD_DNS_ALL;
+    poison(port, ip, udp, query, AT_BAD_DNS_ID);
+    poison(port, ip, udp, query, AT_BAD_DNS_QUESTION);
+    return false;
 }
 
 void air_dns_input(at_air_port *port, const at_ipv4 *ip, const at_udp *udp)
@@ -180,7 +190,7 @@ void air_dns_input(at_air_port *port, const at_ipv4 *ip, const at_udp *udp)
         return;
     default: air->counters.invalid++; return;
     }
-    if (port->effects.kinds[AT_FAULT_BAD_DNS] && poison(port, ip, udp, &query))
+    if (poisoned(port, ip, udp, &query))
         return;
     look_up(&air->world, query.name, &f);
     if (f.known) {

@@ -71,11 +71,11 @@ typedef enum at_fault_kind {
 
 /* What a poisoned DNS answer is like. */
 typedef enum at_bad_dns {
-    AT_BAD_DNS_ALL,      /* one of each, and then the right answer */
+    AT_BAD_DNS_SPOOFED,  /* ID and QUESTION, and then the right answer */
     AT_BAD_DNS_ID,       /* another query's number */
     AT_BAD_DNS_QUESTION, /* another name */
     AT_BAD_DNS_CUT,      /* ends in the middle of a record */
-    AT_BAD_DNS_LOOP,     /* a compressed name that points to itself */
+    AT_BAD_DNS_LOOP,     /* the record's name is a pointer to itself */
     AT_BAD_DNS_TYPE,     /* a record of another type */
     AT_BAD_DNS_EMPTY,    /* records announced, none there */
     AT_BAD_DNS_COUNT
