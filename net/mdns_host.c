@@ -28,6 +28,7 @@ typedef struct member {
     at_mdns_host *host;
     at_netif_id id;
     bool up, in_group6;
+    at_mdns_addresses addresses; /* what was told */
     at_mdns *engine;
     at_mdns_ops ops;
     at_timer timer;
@@ -74,7 +75,7 @@ static void send_message(void *ctx, const uint8_t *message, size_t len, const at
         return;
     }
     send_to(m, message, len, &group4, AT_MDNS_PORT);
-    if (m->in_group6)
+    if (m->in_group6 && m->addresses.ip6_count > 0)
         send_to(m, message, len, &group6, AT_MDNS_PORT);
 }
 
@@ -90,6 +91,37 @@ static void renamed(void *ctx, bool is_host, const char *name)
 
     at_log(m->host->net->log, AT_LOG_WARN, "mdns",
            "another host has the name; the %s is now \"%s\"", is_host ? "host" : "instance", name);
+}
+
+/* ---- addresses ---- */
+
+static void addresses_of(const member *m, at_mdns_addresses *addresses)
+{
+    const at_net *net = m->host->net;
+    at_ip_config ip;
+    at_addr ip6;
+
+    *addresses = (at_mdns_addresses){ 0 };
+    at_net_ip(net, m->id, &ip);
+    addresses->has_ip4 = !at_addr_is_any(&ip.ip);
+    memcpy(addresses->ip4, ip.ip.bytes, 4);
+    for (int i = 0; i < (int)AT_MDNS_IP6_MAX; i++) {
+        if (at_net_ip6(net, m->id, i, &ip6))
+            memcpy(addresses->ip6[addresses->ip6_count++], ip6.bytes, 16);
+    }
+}
+
+/* An IPv6 address comes with an event and goes without one; without an IPv4 address the event that
+ * ends it all is on its way. */
+static void refresh(member *m)
+{
+    at_mdns_addresses now;
+
+    addresses_of(m, &now);
+    if (!now.has_ip4 || memcmp(&now, &m->addresses, sizeof now) == 0)
+        return;
+    m->addresses = now;
+    at_mdns_readdress(m->engine, at_loop_now(m->host->net->loop), &now);
 }
 
 /* ---- in ---- */
@@ -110,6 +142,7 @@ static void fire(void *arg)
     member *m = arg;
 
     net_enter(m->host->net);
+    refresh(m);
     at_mdns_run(m->engine, at_loop_now(m->host->net->loop));
     arm(m);
 }
@@ -133,6 +166,7 @@ static void take_message(member *m, const struct pbuf *p, const ip_addr_t *from,
     net_from_lwip(from, &sender);
     if (!is_local(netif_of(m), from) || net_is_ours(net, &sender))
         return;
+    refresh(m);
     if (p->len == p->tot_len)
         at_mdns_input(m->engine, at_loop_now(net->loop), p->payload, p->len, &peer);
     else
@@ -159,22 +193,6 @@ static void on_recv(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_add
 
 /* ---- life ---- */
 
-static void addresses_of(const member *m, at_mdns_addresses *addresses)
-{
-    const at_net *net = m->host->net;
-    at_ip_config ip;
-    at_addr ip6;
-
-    *addresses = (at_mdns_addresses){ 0 };
-    at_net_ip(net, m->id, &ip);
-    addresses->has_ip4 = true;
-    memcpy(addresses->ip4, ip.ip.bytes, 4);
-    for (int i = 0; i < (int)AT_MDNS_IP6_MAX; i++) {
-        if (at_net_ip6(net, m->id, i, &ip6))
-            memcpy(addresses->ip6[addresses->ip6_count++], ip6.bytes, 16);
-    }
-}
-
 static void take_part6(member *m)
 {
     if (m->in_group6 || mld6_joingroup_netif(netif_of(m), ip_2_ip6(&group6)) != ERR_OK)
@@ -186,20 +204,19 @@ static void take_part6(member *m)
 static void take_part(member *m)
 {
     at_net *net = m->host->net;
-    at_mdns_addresses addresses;
 
     net_enter(net);
-    addresses_of(m, &addresses);
-    if (addresses.ip6_count > 0)
-        take_part6(m);
     if (m->up) {
-        at_mdns_readdress(m->engine, at_loop_now(net->loop), &addresses);
+        refresh(m);
     } else if (igmp_joingroup_netif(netif_of(m), ip_2_ip4(&group4)) == ERR_OK) {
         m->up = true;
-        at_mdns_start(m->engine, at_loop_now(net->loop), &addresses);
+        addresses_of(m, &m->addresses);
+        at_mdns_start(m->engine, at_loop_now(net->loop), &m->addresses);
     } else {
         at_log(net->log, AT_LOG_WARN, "mdns", "out of memory: nobody hears of this host");
     }
+    if (m->up && m->addresses.ip6_count > 0)
+        take_part6(m);
     arm(m);
 }
 

@@ -280,6 +280,20 @@ static void deliver(void *arg)
     net->on_event(net->owner, interface->id, AT_NET_GOT_IP);
 }
 
+/* Where what is for no subnet goes, groups and broadcasts too: out of the station, unless only the
+ * SoftAP has an address. */
+static void choose_default(at_net *net)
+{
+    for (int i = 0; i < AT_NETIF_COUNT; i++) {
+        at_addr addr = address_of(&net->interfaces[i]);
+
+        if (net->interfaces[i].up && !at_addr_is_any(&addr)) {
+            netif_set_default(&net->interfaces[i].lwip);
+            return;
+        }
+    }
+}
+
 /* lwIP: the interface's address or state changed. */
 static void status_changed(struct netif *lwip)
 {
@@ -293,6 +307,7 @@ static void status_changed(struct netif *lwip)
     }
     if (interface->dhcp && !at_addr_is_any(&now) && !at_addr_equal(&now, &interface->announced))
         learn_servers(net);
+    choose_default(net);
     net_ip6_changed(interface);
     at_loop_post(net->loop, &interface->task);
 }

@@ -75,6 +75,7 @@ void at_lwip_free(void *block);
 #define DNS_MAX_SERVERS                      3 /* guide 3.3.37 */
 #define DNS_TABLE_SIZE                       8 /* five links, PING, CIPDOMAIN and one spare */
 #define DNS_MAX_NAME_LENGTH                  256
+#define LWIP_DNS_SUPPORT_MDNS_QUERIES        1 /* names under .local, as the part's SDK */
 
 /* --- TCP --- */
 #define TCP_MSS 1440 /* AT_TCP_MSS (hooks.c checks), signed for lwIP */

@@ -34,7 +34,7 @@ AVAHI = """
 [server]
 host-name={name}
 use-ipv4=yes
-use-ipv6=no
+use-ipv6=yes
 allow-interfaces=tap0
 [wide-area]
 enable-wide-area=no
@@ -119,6 +119,25 @@ def test_name_and_address_are_resolved(joined, lab, tmp_path):
     joined.command('AT+MDNS=1,"espressif","_iot",8080')
     assert avahi.run("avahi-resolve", "-4", "-n", "Espressif.local").split()[1] == STATION
     assert avahi.run("avahi-resolve", "-a", STATION).split()[1] == "espressif.local"
+
+
+def test_ipv6_addresses_come_and_go(joined, lab, tmp_path):
+    avahi = Avahi(lab, tmp_path, "pc")
+    joined.command('AT+MDNS=1,"espressif","_iot",8080')
+    joined.command("AT+CIPV6=1")
+    joined.exactly(b"WIFI GOT IPv6 LL\r\n")
+    own = re.search(r'ip6ll:"(.*)"', joined.ask("AT+CIPSTA?")).group(1)
+    assert avahi.run("avahi-resolve", "-6", "-n", "espressif.local").split()[1] == own
+    browser = avahi.browse()
+    browser.until(r"^= +tap0 IPv6 espressif +_iot._tcp")
+    joined.command("AT+CIPV6=0")
+    assert avahi.run("avahi-resolve", "-4", "-n", "espressif.local").split()[1] == STATION
+
+
+def test_the_module_resolves_names_under_local(joined, lab, tmp_path):
+    Avahi(lab, tmp_path, "pc")
+    assert joined.ask('AT+CIPDOMAIN="pc.local"') == f'+CIPDOMAIN:"{HOST}"\r\n'
+    assert re.fullmatch(r"\+PING:\d+\r\n", joined.ask('AT+PING="pc.local"'))
 
 
 def test_the_module_gives_way(joined, lab, tmp_path):

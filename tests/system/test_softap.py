@@ -193,6 +193,27 @@ def test_guide_4_2_11_udp_passthrough_of_a_softap(air):
     ap.port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
 
 
+def found(port, name, address):
+    """It takes a name a second to be probed for; until then nobody answers."""
+    for _ in range(20):
+        port.send(f'AT+CIPDOMAIN="{name}",2,1000')
+        if port.until(re.compile(rb"\r\n(OK|ERROR)\r\n")) == f'+CIPDOMAIN:"{address}"\r\n'.encode() + OK:
+            return
+    raise AssertionError(f"nobody is {name}")
+
+
+def test_a_softap_is_found_by_name(air):
+    """mDNS on both sides: the SoftAP announces, the station asks; and the other way round."""
+    ap, station = air.module(), air.module()
+    ap.softap()
+    station.join()
+    ap.port.exactly(connected(2, 2))
+    ap.port.command('AT+MDNS=1,"kettle","_http",80')
+    station.port.command('AT+MDNS=1,"switch","_http",80')
+    found(station.port, "kettle.local", "192.168.4.1")
+    found(ap.port, "switch.local", "192.168.4.2")
+
+
 def test_wrong_password_kick_and_disconnect(air):
     ap, station = air.module(), air.module()
     ap.softap()

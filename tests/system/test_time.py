@@ -19,10 +19,9 @@ uplink = tap:tap0
 gateway = 10.7.0.1/24
 dhcp = on
 """
-CHRONY = f"""
+CHRONY = """
 local stratum 8
 allow all
-bindaddress {HOST}
 cmdport 0
 bindcmdaddress /
 """
@@ -99,6 +98,18 @@ def test_a_join_starts_it_and_a_dead_server_is_passed_over(lab):
     port = lab()
     port.command(f'AT+CIPSNTPCFG=1,0,"10.7.0.77","{HOST}"')
     join(port)
+    port.exactly(b"+TIME_UPDATED\r\n")
+    assert abs(shown(port).timestamp() - time.time()) < 2
+
+
+def test_over_ipv6(lab, chrony):
+    """The server's link-local address, without a zone."""
+    port = lab()
+    port.command("AT+CIPV6=1")
+    join(port)
+    port.exactly(b"WIFI GOT IPv6 LL\r\n")
+    own = re.search(r"inet6 (fe80::[0-9a-f:]+)", chrony.run("ip", "-6", "address", "show", "dev", "tap0")).group(1)
+    port.command(f'AT+CIPSNTPCFG=1,0,"{own}"')
     port.exactly(b"+TIME_UPDATED\r\n")
     assert abs(shown(port).timestamp() - time.time()) < 2
 
