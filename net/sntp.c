@@ -169,10 +169,9 @@ static void on_readable(void *owner)
 
 static at_err send_request(at_sntp *s)
 {
-    at_datagram_params params = { .v6 = s->to.family == AT_IPV6,
-                                  .limit = QUEUE_MAX,
-                                  .on_readable = on_readable,
-                                  .owner = s };
+    at_datagram_params params = {
+        .v6 = s->to.family == AT_IPV6, .limit = QUEUE_MAX, .on_readable = on_readable, .owner = s
+    };
     uint8_t message[AT_SNTP_LEN];
     at_err err = at_datagram_open(s->net, &params, &s->socket);
 
