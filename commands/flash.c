@@ -8,8 +8,10 @@
  * - Erasing works on whole sectors of 4096 bytes; offset and length are given both or not at all.
  * - Writing programs as the chip does, bits only become 0: on a partition that was not erased the
  *   result is not what was sent. The command then still says OK, as the part does; the log warns.
- * - Data for a write are kept in memory until they are complete, so +++ leaves flash untouched; what
- *   does not fit in memory is refused before the prompt.
+ * - AT+SYSFLASH takes the data of a write in pieces of AT_FLASH_PIECE and programs each when it is
+ *   complete: a partition is larger than the memory. So +++ leaves flash untouched up to one piece, and
+ *   what was complete of a longer write. A value of AT+SYSMFG is kept in memory until it is complete:
+ *   it is stored whole or not at all; what does not fit is refused before the prompt.
  * - A long answer is split into rows of 8192 bytes, each with its own length (WIRE 3.2).
  * - AT+SYSMFG: the length of an integer is its size in bytes; a string's does not count its NUL,
  *   neither when read nor when written. Integers are lines, strings and binaries are followed by the
@@ -156,24 +158,66 @@ static bool differs(const at_flashchip *chip, uint32_t addr, const uint8_t *data
     return false;
 }
 
+typedef struct writing {
+    const at_app *app;
+    const at_partition *partition;
+    uint32_t offset, length, done;
+    bool warned;
+} writing;
+
+static at_err program(writing *w, const uint8_t *data, size_t len)
+{
+    const at_flashchip *chip = w->app->flash;
+    uint32_t addr = w->partition->offset + w->offset + w->done;
+    if (chip->program(chip->ctx, addr, data, len) != 0) {
+        return AT_ERR_IO;
+    }
+    if (!w->warned && differs(chip, addr, data, (uint32_t)len)) {
+        w->warned = true;
+        at_log(w->app->log, AT_LOG_WARN, "flash",
+               "\"%s\" was not erased before it was written: it holds something else now",
+               w->partition->label);
+    }
+    w->done += (uint32_t)len;
+    return AT_OK;
+}
+
+/* Takes the data after ">" and programs each piece when it is complete; after a failure of the chip
+ * what the host still sends is swallowed. */
+static at_err take_and_program(at_call *call, writing *w, uint8_t *piece)
+{
+    at_err err = AT_OK, wrong = AT_OK;
+    size_t len, got;
+    for (uint32_t at = 0; at < w->length && err == AT_OK; at += (uint32_t)len) {
+        len = AT_MIN(w->length - at, AT_FLASH_PIECE);
+        err = at == 0 ? at_collect(call, false, piece, len, &got)
+                      : at_collect_more(call, piece, len, &got);
+        if (err == AT_OK && wrong == AT_OK) {
+            wrong = program(w, piece, len);
+        }
+    }
+    return err != AT_OK ? err : wrong;
+}
+
 static at_result sysflash_write(at_call *call, const at_partition *p, uint32_t offset, uint32_t len)
 {
     at_app *app = at_app_of(call);
-    uint8_t *data;
-    at_result result = collect(call, false, len, &data);
-    if (result != AT_RESULT_OK) {
-        return result;
+    writing w = { .app = app, .partition = p, .offset = offset, .length = len };
+    uint8_t *piece = at_alloc(app->heap, AT_MIN(len, AT_FLASH_PIECE));
+    char what[64];
+    if (piece == NULL) {
+        return at_fail_err(call, AT_ERR_NOMEM, "no memory for a piece of the data");
     }
-    uint32_t addr = p->offset + offset;
     at_flash_forget(app, p);
-    bool written = app->flash->program(app->flash->ctx, addr, data, len) == 0;
-    if (written && differs(app->flash, addr, data, len)) {
-        at_log(app->log, AT_LOG_WARN, "flash",
-               "\"%s\" was not erased before it was written: it holds something else now",
-               p->label);
+    at_err err = take_and_program(call, &w, piece);
+    at_flash_forget(app, p); /* whoever looked meanwhile */
+    at_free(app->heap, piece);
+    if (err == AT_OK) {
+        return AT_RESULT_OK;
     }
-    at_free(app->heap, data);
-    return written ? AT_RESULT_OK : at_fail_err(call, AT_ERR_IO, "the flash chip refused to write");
+    snprintf(what, sizeof what, "%lu of %lu bytes were written", (unsigned long)w.done,
+             (unsigned long)len);
+    return at_fail_err(call, err, what);
 }
 
 static at_err read_partition(const at_flash_reader *reader, uint32_t offset, void *buf, size_t room,

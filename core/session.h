@@ -114,7 +114,9 @@ uint64_t at_now(const at_call *call);  /* microseconds */
  * prompt is visible, reads exactly len bytes into buf, leaves the mode. AT_ERR_CANCELLED: a packet of
  * exactly +++ or the data time-out; *got says how many had come. */
 at_err at_collect(at_call *call, bool ok_first, void *buf, size_t len, size_t *got);
-/* The same until len bytes or \0, with \<any> -> <any> (guide 3.3.12). */
+/* More of the same data, right behind the last byte, without a prompt. */
+at_err at_collect_more(at_call *call, void *buf, size_t len, size_t *got);
+/* As at_collect until len bytes or \0, with \<any> -> <any> (guide 3.3.12). */
 at_err at_collect_escaped(at_call *call, bool ok_first, void *buf, size_t len, size_t *got);
 
 /* A consumer of bulk data from the host. Given everything that has arrived (one or two pieces);

@@ -148,13 +148,17 @@ uint64_t at_now(const at_call *call)
 
 /* --- data after a prompt --- */
 
-static void prompt(at_call *call, at_mode mode, bool ok_first)
+static void enter(at_session *s, at_mode mode)
 {
-    at_session *s = call->session;
-    at_session_set_mode(s, mode); /* before the host can see the prompt (WIRE 3.3) */
-    at_write_wire(call, ok_first ? AT_WIRE_OK_PROMPT : AT_WIRE_PROMPT);
+    at_session_set_mode(s, mode);
     if (s->config.data_timeout_ms > 0)
         at_timer_in(s->loop, &s->data.idle, s->config.data_timeout_ms * 1000ull);
+}
+
+static void prompt(at_call *call, at_mode mode, bool ok_first)
+{
+    enter(call->session, mode); /* before the host can see the prompt (WIRE 3.3) */
+    at_write_wire(call, ok_first ? AT_WIRE_OK_PROMPT : AT_WIRE_PROMPT);
 }
 
 static void leave(at_session *s)
@@ -172,16 +176,17 @@ static bool data_ready(at_session *s, void *arg)
     return s->data.done || s->data.cancelled;
 }
 
-static at_err collect(at_call *call, at_mode mode, bool ok_first, void *buf, size_t len,
-                      size_t *got)
+static void expect(at_session *s, void *buf, size_t len)
 {
-    at_session *s = call->session;
     s->data.buf = buf;
     s->data.want = len;
     s->data.got = 0;
     s->data.backslash = s->data.cancelled = false;
     s->data.done = len == 0;
-    prompt(call, mode, ok_first);
+}
+
+static at_err await_data(at_session *s, size_t *got)
+{
     at_err err = at_block(s, data_ready, NULL, AT_WAIT_FOREVER);
     *got = (size_t)s->data.got;
     leave(s);
@@ -190,12 +195,23 @@ static at_err collect(at_call *call, at_mode mode, bool ok_first, void *buf, siz
 
 at_err at_collect(at_call *call, bool ok_first, void *buf, size_t len, size_t *got)
 {
-    return collect(call, AT_MODE_COUNTED, ok_first, buf, len, got);
+    expect(call->session, buf, len);
+    prompt(call, AT_MODE_COUNTED, ok_first);
+    return await_data(call->session, got);
+}
+
+at_err at_collect_more(at_call *call, void *buf, size_t len, size_t *got)
+{
+    expect(call->session, buf, len);
+    enter(call->session, AT_MODE_COUNTED);
+    return await_data(call->session, got);
 }
 
 at_err at_collect_escaped(at_call *call, bool ok_first, void *buf, size_t len, size_t *got)
 {
-    return collect(call, AT_MODE_ESCAPED, ok_first, buf, len, got);
+    expect(call->session, buf, len);
+    prompt(call, AT_MODE_ESCAPED, ok_first);
+    return await_data(call->session, got);
 }
 
 /* --- streams --- */
