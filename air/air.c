@@ -3,7 +3,7 @@
  *     radio --> input --> management --> station.c    (authentication, association, scan)
  *                   |---> EAPOL -------> handshake.c  (four-way handshake)
  *                   `---> data --------> medium.c --> switch.c --> other members
- *     wire  --> input --------------------------------->  |------> gateway.c (ARP, DHCP, DNS, echo)
+ *     wire  --> input --------------------------------->  |------> gateway*.c (ARP, ND, DHCP, DNS, echo)
  *                                                         |------> uplink
  *                                                         `------> bridge.c (an uplink that is a TAP)
  *
@@ -146,6 +146,7 @@ void at_air_destroy(at_air *air)
         air_faults_stop(air);
     for (uint32_t i = 0; i < air->world.ap_count; i++) {
         air_handshake_stop(&air->aps[i]);
+        air_gateway6_stop(&air->aps[i]);
         air_bridge_close(&air->aps[i]);
         at_free(air->config.heap, air->aps[i].leases);
     }

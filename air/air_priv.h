@@ -11,6 +11,7 @@
 #include "proto/eapol.h"
 #include "proto/ether.h"
 #include "proto/ipv4.h"
+#include "proto/ipv6.h"
 #include "proto/mgmt.h"
 #include "proto/owe.h"
 #include "proto/pmf.h"
@@ -90,6 +91,7 @@ struct air_ap {
     air_effects effects;
     at_dhcps dhcps;
     at_dhcps_lease *leases;
+    at_timer router_timer; /* renews what router advertisements promised */
 };
 
 /* A key that SAE made, kept by the access point for the station's next association. */
@@ -133,7 +135,7 @@ struct at_air_port {
     uint32_t ip;         /* 0: not known yet */
     at_uplink *uplink;
     bool uplink_failed;
-    air_aliases aliases;
+    air_aliases aliases, aliases6;
     uint64_t last_refused; /* address and port, for the log */
     air_forward *forwards;
     uint64_t frames_in, frames_out;
@@ -169,12 +171,18 @@ typedef struct air_fault {
     bool strike; /* became active, what it does to members waits for the task */
 } air_fault;
 
+typedef struct air_asker { /* whose DNS query it is, and which of our addresses was asked */
+    bool v6;
+    uint32_t from;
+    uint8_t from6[16], to6[16];
+    uint16_t port;
+} air_asker;
+
 typedef struct air_query { /* a DNS query that is with the resolver */
     struct air_query *next;
     at_air *air;
     at_air_port *port;
-    uint32_t from, to;
-    uint16_t from_port;
+    air_asker asker;
     at_dns_query query;
 } air_query;
 
@@ -300,6 +308,9 @@ void air_switch_flood(at_air_port *port, const uint8_t *frame, size_t len); /* t
 bool air_switch_to_member(at_air_port *port, const uint8_t *frame, size_t len);
 void air_to_uplink(at_air_port *port, const uint8_t *frame, size_t len, const at_ipv4 *ip,
                    uint32_t alias);
+/* host: to this computer, by the address alias says. */
+void air_to_uplink6(at_air_port *port, const uint8_t *frame, size_t len, const at_ipv6 *ip,
+                    bool host, uint32_t alias);
 /* The member's own; opens it when needed; NULL: there is none. */
 at_uplink *air_uplink(at_air_port *port);
 bool air_has_uplink(const air_ap *ap);
@@ -326,8 +337,21 @@ void air_gateway_learn(at_air_port *port, uint32_t address);
 void air_gateway_refuse(at_air_port *port, const at_ether *ether, const at_ipv4 *ip,
                         const char *why);
 
+/* ---- gateway6.c ---- */
+void air_gateway6_init(air_ap *ap);
+void air_gateway6_stop(air_ap *ap);
+void air_gateway6_input(at_air_port *port, const at_ether *ether, const uint8_t *frame, size_t len);
+void air_gateway6_address(const air_ap *ap, uint8_t address[16]);
+/* The IPv6 address of a host of this computer; false: it has none at this access point. */
+bool air_host6_address(const air_ap *ap, uint32_t ipv4, uint8_t address[16]);
+/* The router or a host of this computer. *alias: 0 the router's address, AIR_ALIAS_LINK_LOCAL, or
+ * the number of the host from 1. */
+bool air_is_host6(const air_ap *ap, const uint8_t address[16], uint32_t *alias);
+void air_alias6_address(const air_ap *ap, uint32_t alias, uint8_t address[16]);
+void air_send_udp6(at_air_port *port, const at_ipv6 *ip, const at_udp *udp);
+
 /* ---- nameserver.c ---- */
-void air_dns_input(at_air_port *port, const at_ipv4 *ip, const at_udp *udp);
+void air_dns_input(at_air_port *port, const air_asker *asker, const at_udp *udp);
 void air_dns_cancel(at_air_port *port);
 
 /* ---- bad_dns.c ---- */

@@ -22,17 +22,46 @@ void air_aliases_free(air_aliases *a, at_heap *heap)
     *a = (air_aliases){ .flows = NULL };
 }
 
-/* The two ports of a first fragment of TCP or UDP. */
-static bool ports_of(const at_ipv4 *ip, uint16_t *from, uint16_t *to)
-{
-    at_reader r = at_reader_of(ip->payload, ip->payload_len);
+/* What a flow is known by, and to which datagram a piece belongs. */
+typedef struct flow_key {
+    uint8_t protocol;
+    bool later, more; /* a later piece; one that others follow */
+    uint32_t id;
+    uint16_t from, to; /* ports; of a first piece */
+    bool ports;
+} flow_key;
 
-    if ((ip->protocol != AT_IPPROTO_TCP && ip->protocol != AT_IPPROTO_UDP) ||
-        ip->fragment_offset != 0)
-        return false;
-    *from = at_get16(&r);
-    *to = at_get16(&r);
-    return r.ok;
+static void read_ports(flow_key *key, const uint8_t *payload, size_t len)
+{
+    at_reader r = at_reader_of(payload, len);
+
+    if ((key->protocol != AT_IPPROTO_TCP && key->protocol != AT_IPPROTO_UDP) || key->later)
+        return;
+    key->from = at_get16(&r);
+    key->to = at_get16(&r);
+    key->ports = r.ok;
+}
+
+static flow_key key_of(const at_ipv4 *ip)
+{
+    flow_key key = { .protocol = ip->protocol,
+                     .later = ip->fragment_offset != 0,
+                     .more = ip->more_fragments,
+                     .id = ip->id };
+
+    read_ports(&key, ip->payload, ip->payload_len);
+    return key;
+}
+
+static flow_key key_of6(const at_ipv6 *ip)
+{
+    flow_key key = { .protocol = ip->protocol,
+                     .later = ip->fragment_offset != 0,
+                     .more = ip->more_fragments,
+                     .id = ip->fragment_id };
+
+    read_ports(&key, ip->payload, ip->payload_len);
+    return key;
 }
 
 static air_flow *set_of(const air_aliases *a, uint8_t protocol, uint16_t station_port,
@@ -69,52 +98,79 @@ static air_flow *oldest(air_flow *set)
     return best;
 }
 
-void air_alias_note(air_aliases *a, at_heap *heap, const at_ipv4 *ip, uint32_t gateway)
+/* alias 0: the flow is with the gateway itself. */
+static void note(air_aliases *a, at_heap *heap, const flow_key *key, uint32_t alias)
 {
-    uint16_t from, to;
     air_flow *flow;
 
-    if (!ports_of(ip, &from, &to))
+    if (!key->ports)
         return;
     if (a->flows == NULL) {
-        if (ip->to == gateway)
+        if (alias == 0)
             return;
         a->flows = at_calloc(heap, AIR_ALIAS_SETS * AIR_ALIAS_WAYS, sizeof *a->flows);
         if (a->flows == NULL)
             return;
     }
-    flow = find(a, ip->protocol, from, to);
-    if (ip->to == gateway) {
+    flow = find(a, key->protocol, key->from, key->to);
+    if (alias == 0) {
         if (flow != NULL)
             flow->alias = 0;
         return;
     }
     if (flow == NULL)
-        flow = oldest(set_of(a, ip->protocol, from, to));
-    *flow = (air_flow){ .alias = ip->to,
-                        .station_port = from,
-                        .host_port = to,
-                        .protocol = ip->protocol,
+        flow = oldest(set_of(a, key->protocol, key->from, key->to));
+    *flow = (air_flow){ .alias = alias,
+                        .station_port = key->from,
+                        .host_port = key->to,
+                        .protocol = key->protocol,
                         .used = ++a->count };
 }
 
-uint32_t air_alias_of(air_aliases *a, const at_ipv4 *ip)
+static uint32_t look_up(air_aliases *a, const flow_key *key)
 {
-    uint16_t from, to;
     air_flow *flow;
 
     if (a->flows == NULL)
         return 0;
-    if (ip->fragment_offset != 0)
-        return ip->id == a->fragment_id ? a->fragment_alias : 0;
-    if (!ports_of(ip, &from, &to))
+    if (key->later)
+        return key->id == a->fragment_id ? a->fragment_alias : 0;
+    if (!key->ports)
         return 0;
-    flow = find(a, ip->protocol, to, from);
+    flow = find(a, key->protocol, key->to, key->from);
     if (flow != NULL)
         flow->used = ++a->count;
-    if (ip->more_fragments) {
-        a->fragment_id = ip->id;
+    if (key->more) {
+        a->fragment_id = key->id;
         a->fragment_alias = flow != NULL ? flow->alias : 0;
     }
     return flow != NULL ? flow->alias : 0;
+}
+
+void air_alias_note(air_aliases *a, at_heap *heap, const at_ipv4 *ip, uint32_t gateway)
+{
+    flow_key key = key_of(ip);
+
+    note(a, heap, &key, ip->to == gateway ? 0 : ip->to);
+}
+
+uint32_t air_alias_of(air_aliases *a, const at_ipv4 *ip)
+{
+    flow_key key = key_of(ip);
+
+    return look_up(a, &key);
+}
+
+void air_alias6_note(air_aliases *a, at_heap *heap, const at_ipv6 *ip, uint32_t host)
+{
+    flow_key key = key_of6(ip);
+
+    note(a, heap, &key, host);
+}
+
+uint32_t air_alias6_of(air_aliases *a, const at_ipv6 *ip)
+{
+    flow_key key = key_of6(ip);
+
+    return look_up(a, &key);
 }

@@ -10,7 +10,7 @@
  *     this network           unreachable (nobody has that address)
  *     anything else          out         refused     refused
  *
- * A station's address is learned here, from its leases, ARP messages and packets; forwards follow
+ * IPv6 is in gateway6.c. A station's address is learned here, from its leases, ARP messages and packets; forwards follow
  * it.
  */
 #include "air/air_priv.h"
@@ -35,6 +35,7 @@ bool air_gateway_init(air_ap *ap)
     ap->leases = at_calloc(ap->air->config.heap, count, sizeof *ap->leases);
     if (ap->leases == NULL)
         return false;
+    air_gateway6_init(ap);
     config.first = ap->def->pool_first;
     config.last = ap->def->pool_last;
     config.netmask = ap->netmask;
@@ -249,7 +250,7 @@ static bool serve(at_air_port *port, const at_ether *ether, const at_ipv4 *ip)
     if (udp.to_port == AT_DHCP_SERVER_PORT)
         air_gateway_dhcp(port, &udp);
     else if (udp.to_port == AT_DNS_PORT && ip->to == ap->def->gateway)
-        air_dns_input(port, ip, &udp);
+        air_dns_input(port, &(air_asker){ .from = ip->from, .port = udp.from_port }, &udp);
     else
         return group; /* no broadcast or multicast goes further than the switch */
     return true;
@@ -298,5 +299,6 @@ void air_gateway_input(at_air_port *port, const uint8_t *frame, size_t len)
         arp_input(port, &ether);
     else if (ether.type == AT_ETHERTYPE_IPV4)
         ipv4_input(port, &ether, frame, len);
-    /* IPv6 ends here: it passes between members, the gateway does not speak it yet. */
+    else if (ether.type == AT_ETHERTYPE_IPV6)
+        air_gateway6_input(port, &ether, frame, len);
 }

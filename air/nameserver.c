@@ -17,21 +17,29 @@
 #define TTL_S       60u
 #define ANSWERS_MAX 8u
 
-static void reply(at_air_port *port, uint32_t to, uint16_t to_port, const uint8_t *data, size_t len)
+static void reply(at_air_port *port, const air_asker *to, const uint8_t *data, size_t len)
 {
-    at_ipv4 ip = { .from = port->ap->def->gateway, .to = to, .ttl = 64 };
-    at_udp udp = { .from_port = AT_DNS_PORT, .to_port = to_port, .data = data, .data_len = len };
+    at_ipv4 ip = { .from = port->ap->def->gateway, .to = to->from, .ttl = 64 };
+    at_ipv6 ip6 = { .hop_limit = 64 };
+    at_udp udp = { .from_port = AT_DNS_PORT, .to_port = to->port, .data = data, .data_len = len };
 
-    if (len > 0)
+    if (len == 0)
+        return;
+    if (!to->v6) {
         air_send_udp(port, port->mac, &ip, &udp);
+        return;
+    }
+    memcpy(ip6.from, to->to6, 16);
+    memcpy(ip6.to, to->from6, 16);
+    air_send_udp6(port, &ip6, &udp);
 }
 
-static void reply_empty(at_air_port *port, uint32_t to, uint16_t to_port, const at_dns_query *query,
+static void reply_empty(at_air_port *port, const air_asker *to, const at_dns_query *query,
                         at_dns_rcode rcode)
 {
     uint8_t out[AT_DNS_UDP_MAX];
 
-    reply(port, to, to_port, out, at_dns_answer_empty(query, rcode, out, sizeof out));
+    reply(port, to, out, at_dns_answer_empty(query, rcode, out, sizeof out));
 }
 
 /* ---- names of the world ---- */
@@ -43,8 +51,10 @@ typedef struct found {
     uint8_t v6[ANSWERS_MAX][16];
 } found;
 
-static void look_up(const at_world *world, const char *name, found *f)
+static void look_up(const air_ap *ap, const char *name, found *f)
 {
+    const at_world *world = &ap->air->world;
+
     for (uint32_t i = 0; i < world->name_count; i++) {
         const at_world_name *entry = &world->names[i];
 
@@ -63,6 +73,8 @@ static void look_up(const at_world *world, const char *name, found *f)
         if (at_dns_name_equal(world->hosts[i].name, name)) {
             f->known = true;
             f->v4[f->v4_count++] = world->hosts[i].address;
+            if (air_host6_address(ap, world->hosts[i].address, f->v6[0]))
+                f->v6_count = 1;
         }
     }
 }
@@ -95,16 +107,16 @@ static void resolver_answered(void *arg, const uint8_t *data, size_t len)
 
     unlink_query(query);
     if (len > 0) {
-        reply(query->port, query->from, query->from_port, data, len);
+        reply(query->port, &query->asker, data, len);
     } else {
         at_log(air->config.log, AT_LOG_WARN, "air",
                "DNS: the computer's resolver has no answer for %s", query->query.name);
-        reply_empty(query->port, query->from, query->from_port, &query->query, AT_DNS_SERVFAIL);
+        reply_empty(query->port, &query->asker, &query->query, AT_DNS_SERVFAIL);
     }
     at_free(air->config.heap, query);
 }
 
-static bool forward(at_air_port *port, const at_ipv4 *ip, const at_udp *udp,
+static bool forward(at_air_port *port, const air_asker *asker, const at_udp *udp,
                     const at_dns_query *parsed)
 {
     at_air *air = port->air;
@@ -117,13 +129,9 @@ static bool forward(at_air_port *port, const at_ipv4 *ip, const at_udp *udp,
     query = at_alloc(air->config.heap, sizeof *query);
     if (query == NULL)
         return false;
-    *query = (air_query){ .next = air->queries,
-                          .air = air,
-                          .port = port,
-                          .from = ip->from,
-                          .to = ip->to,
-                          .from_port = udp->from_port,
-                          .query = *parsed };
+    *query = (air_query){
+        .next = air->queries, .air = air, .port = port, .asker = *asker, .query = *parsed
+    };
     air->queries = query;
     air->query_count++;
     resolver->query(resolver->ctx, udp->data, udp->data_len, resolver_answered, query);
@@ -146,32 +154,31 @@ void air_dns_cancel(at_air_port *port)
     }
 }
 
-static void poison(at_air_port *port, const at_ipv4 *ip, const at_udp *udp,
-                   const at_dns_query *query, at_bad_dns kind)
+static void poison(at_air_port *port, const air_asker *asker, const at_dns_query *query,
+                   at_bad_dns kind)
 {
     uint8_t out[AT_DNS_UDP_MAX];
 
-    reply(port, ip->from, udp->from_port, out, air_bad_dns(query, kind, out, sizeof out));
+    reply(port, asker, out, air_bad_dns(query, kind, out, sizeof out));
 }
 
 /* True: that is all the station gets. */
-static bool poisoned(at_air_port *port, const at_ipv4 *ip, const at_udp *udp,
-                     const at_dns_query *query)
+static bool poisoned(at_air_port *port, const air_asker *asker, const at_dns_query *query)
 {
     at_bad_dns kind = port->effects.bad_dns;
 
     if (!port->effects.kinds[AT_FAULT_BAD_DNS])
         return false;
     if (kind != AT_BAD_DNS_SPOOFED) {
-        poison(port, ip, udp, query, kind);
+        poison(port, asker, query, kind);
         return true;
     }
-    poison(port, ip, udp, query, AT_BAD_DNS_ID);
-    poison(port, ip, udp, query, AT_BAD_DNS_QUESTION);
+    poison(port, asker, query, AT_BAD_DNS_ID);
+    poison(port, asker, query, AT_BAD_DNS_QUESTION);
     return false;
 }
 
-void air_dns_input(at_air_port *port, const at_ipv4 *ip, const at_udp *udp)
+void air_dns_input(at_air_port *port, const air_asker *asker, const at_udp *udp)
 {
     at_air *air = port->air;
     uint8_t out[AT_DNS_UDP_MAX];
@@ -182,24 +189,20 @@ void air_dns_input(at_air_port *port, const at_ipv4 *ip, const at_udp *udp)
         return;
     switch (at_dns_parse_query(&query, udp->data, udp->data_len)) {
     case AT_OK: break;
-    case AT_ERR_UNSUPPORTED:
-        reply_empty(port, ip->from, udp->from_port, &query, AT_DNS_NOT_IMPLEMENTED);
-        return;
-    case AT_ERR_INVALID:
-        reply_empty(port, ip->from, udp->from_port, &query, AT_DNS_FORMAT_ERROR);
-        return;
+    case AT_ERR_UNSUPPORTED: reply_empty(port, asker, &query, AT_DNS_NOT_IMPLEMENTED); return;
+    case AT_ERR_INVALID: reply_empty(port, asker, &query, AT_DNS_FORMAT_ERROR); return;
     default: air->counters.invalid++; return;
     }
-    if (poisoned(port, ip, udp, &query))
+    if (poisoned(port, asker, &query))
         return;
-    look_up(&air->world, query.name, &f);
+    look_up(port->ap, query.name, &f);
     if (f.known) {
-        reply(port, ip->from, udp->from_port, out, answer_from(&query, &f, out, sizeof out));
+        reply(port, asker, out, answer_from(&query, &f, out, sizeof out));
         return;
     }
-    if (forward(port, ip, udp, &query))
+    if (forward(port, asker, udp, &query))
         return;
     at_log(air->config.log, AT_LOG_WARN, "air",
            "DNS: %s is not in [names], and there is no resolver to ask", query.name);
-    reply_empty(port, ip->from, udp->from_port, &query, AT_DNS_SERVFAIL);
+    reply_empty(port, asker, &query, AT_DNS_SERVFAIL);
 }

@@ -91,6 +91,7 @@ void air_leave(at_air_port *port)
     air_dns_cancel(port);
     air_uplink_close(port);
     air_aliases_free(&port->aliases, air->config.heap);
+    air_aliases_free(&port->aliases6, air->config.heap);
     air_pipes_flush(port);
     at_timer_stop(air->config.loop, &port->timer);
     at_eapol_clear(&port->eapol);

@@ -16,6 +16,8 @@ typedef struct at_uplink_config {
     uint32_t network, gateway; /* host byte order */
     uint8_t prefix;
     uint8_t gateway_mac[6], station_mac[6]; /* slirp */
+    bool ipv6;
+    uint8_t prefix6[16], gateway6[16]; /* slirp: of 64 bits, and an address in it */
     bool host_loopback; /* slirp: the gateway address reaches the computer's loopback services */
     const char *tap;    /* TAP: the interface's name, copied */
     /* A frame for the station, or of the network behind a TAP; from the loop, never from inside

@@ -39,6 +39,20 @@ void world_pool_default(at_world_ap *ap)
     }
 }
 
+void world_digits6(uint8_t group[2], uint8_t number)
+{
+    group[0] = number / 100u;
+    group[1] = (uint8_t)(number / 10u % 10u << 4 | number % 10u);
+}
+
+void world_prefix6_default(at_world_ap *ap)
+{
+    memset(ap->prefix6, 0, sizeof ap->prefix6);
+    ap->prefix6[0] = 0xFD;
+    for (unsigned i = 0; i < 3; i++)
+        world_digits6(ap->prefix6 + 2 + 2 * i, (uint8_t)(ap->gateway >> (24 - 8 * i)));
+}
+
 void world_ap_default(at_world_ap *ap, unsigned index, const char *name)
 {
     memset(ap, 0, sizeof *ap);
@@ -62,7 +76,9 @@ void world_ap_default(at_world_ap *ap, unsigned index, const char *name)
     ap->max_stations = 255;
     ap->sae = AT_SAE_LOOPING | AT_SAE_H2E;
     ap->sae_tokens = 5;
+    ap->ipv6 = true;
     world_pool_default(ap);
+    world_prefix6_default(ap);
 }
 
 static void add_host(at_world *world, const char *name, uint32_t address)
@@ -345,6 +361,8 @@ static bool finish_ap(world_parse *p, uint32_t index)
         ap->auth = AT_AUTH_WPA2_PSK;
     if (!p->ap_pool[index])
         world_pool_default(ap);
+    if (!ap->prefix6_given)
+        world_prefix6_default(ap);
     for (uint32_t i = 0; i < index; i++) {
         if (memcmp(world->aps[i].bssid, ap->bssid, 6) == 0)
             return world_fail(p, line, "[ap %s] has the BSSID of [ap %s]", ap->name,

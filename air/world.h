@@ -34,6 +34,9 @@ typedef struct at_world_ap { /* [ap NAME] */
     uint8_t prefix;                 /* default 24 */
     uint32_t pool_first, pool_last; /* DHCP pool, default .112 to .254 */
     uint32_t lease_s;
+    bool ipv6, prefix6_given;
+    uint8_t
+        prefix6[16]; /* 64 bits; by default fd00:192:168:3::, the gateway's network as written */
     at_uplink_kind uplink;
     char tap[16];
     uint16_t max_stations; /* more are refused as "full"; default 255 */

@@ -413,6 +413,23 @@ static bool set_uplink(world_parse *p, const world_key *key, const char *value)
     return true;
 }
 
+static bool set_prefix6(world_parse *p, const world_key *key, const char *value)
+{
+    static const uint8_t zeros[8];
+    at_world_ap *ap = p->target;
+    char text[48];
+
+    at_copy_text(text, sizeof text, value);
+    if (strlen(value) < sizeof text && strlen(text) > 3 &&
+        strcmp(text + strlen(text) - 3, "/64") == 0)
+        text[strlen(text) - 3] = '\0';
+    if (!parse_ipv6(text, ap->prefix6) || memcmp(ap->prefix6 + 8, zeros, 8) != 0 ||
+        ap->prefix6[0] == 0 || ap->prefix6[0] >= 0xFE)
+        return fail_value(p, key, "a prefix of 64 bits, like fd00:192:168:3::/64");
+    ap->prefix6_given = true;
+    return true;
+}
+
 /* ---- [names], [fault] ---- */
 
 static bool set_name(world_parse *p, const char *key, const char *value)
@@ -524,6 +541,8 @@ static const world_key ap_keys[] = {
     { "pool", set_pool, NOTHING, 0, 0 },
     { "lease_s", set_number, AP(lease_s), 10, UINT32_MAX },
     { "uplink", set_uplink, NOTHING, 0, 0 },
+    { "ipv6", set_switch, AP(ipv6), 0, 1 },
+    { "prefix6", set_prefix6, NOTHING, 0, 0 },
     { "max_stations", set_number, AP(max_stations), 0, 2007 },
     { "sae", set_sae, NOTHING, 0, 0 },
     { "sae_tokens", set_number, AP(sae_tokens), 0, 2007 },

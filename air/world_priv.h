@@ -51,6 +51,10 @@ bool world_open_fault(world_parse *p, const char *name);
 void world_ap_default(at_world_ap *ap, unsigned index, const char *name);
 /* The usual DHCP pool of the access point's network. */
 void world_pool_default(at_world_ap *ap);
+/* The usual prefix for IPv6: the first three numbers of the gateway behind fd00. */
+void world_prefix6_default(at_world_ap *ap);
+/* A number of an IPv4 address as a group of an IPv6 address that reads the same: 192 is 0x0192. */
+void world_digits6(uint8_t group[2], uint8_t number);
 bool world_parse_ipv4(const char *text, uint32_t *address);
 
 #endif

@@ -82,3 +82,22 @@ size_t at_icmp_unreachable(at_icmp_code code, uint32_t from, const uint8_t *refu
     put_checksum(icmp, back.payload_len);
     return AT_IPV4_HEADER + back.payload_len;
 }
+
+bool at_icmp_refused_syn(const at_ipv4 *icmp, at_ipv4 *quoted, at_tcp *tcp)
+{
+    at_reader r = at_reader_of(icmp->payload, icmp->payload_len);
+    uint8_t type = at_get8(&r);
+    size_t header;
+
+    (void)at_get(&r, AT_ICMP_HEADER - 1);
+    header = (at_get8(&r) & 15u) * 4u;
+    (void)at_get(&r, 8);
+    quoted->protocol = at_get8(&r);
+    (void)at_get16(&r);
+    quoted->from = at_get32(&r);
+    quoted->to = at_get32(&r);
+    if (icmp->protocol != AT_IPPROTO_ICMP || type != TYPE_UNREACHABLE || header < AT_IPV4_HEADER ||
+        at_get(&r, header - AT_IPV4_HEADER) == NULL || quoted->protocol != AT_IPPROTO_TCP)
+        return false;
+    return r.ok && at_tcp_read_syn(tcp, r.at, r.left);
+}

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "proto/ipv4.h"
+#include "proto/tcp.h"
 
 #define AT_ICMP_HEADER 8u /* bytes */
 /* IPv4 header, ICMP header, the refused header with options, and 8 bytes of what it carried. */
@@ -27,5 +28,8 @@ bool at_icmp_echo_reply(uint8_t *packet, size_t len);
  * error, a later fragment, a group address: RFC 1122 3.2.2), or room is short. */
 size_t at_icmp_unreachable(at_icmp_code code, uint32_t from, const uint8_t *refused, size_t len,
                            uint8_t *packet, size_t room);
+/* Reads "destination unreachable" about the first segment of a connection: its addresses into
+ * quoted, its header into tcp, for at_tcp_reset. False: something else. */
+bool at_icmp_refused_syn(const at_ipv4 *icmp, at_ipv4 *quoted, at_tcp *tcp);
 
 #endif

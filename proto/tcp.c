@@ -6,15 +6,14 @@
  */
 #include "proto/tcp.h"
 
+#include <string.h>
+
 #include "core/bytes.h"
 
-bool at_tcp_parse(at_tcp *tcp, const at_ipv4 *ip)
+static bool read_header(at_tcp *tcp, const uint8_t *payload, size_t payload_len)
 {
-    at_reader r = at_reader_of(ip->payload, ip->payload_len);
-    uint32_t sum;
+    at_reader r = at_reader_of(payload, payload_len);
 
-    if (ip->protocol != AT_IPPROTO_TCP || at_ipv4_is_fragment(ip))
-        return false;
     tcp->from_port = at_get16(&r);
     tcp->to_port = at_get16(&r);
     tcp->seq = at_get32(&r);
@@ -23,12 +22,42 @@ bool at_tcp_parse(at_tcp *tcp, const at_ipv4 *ip)
     tcp->flags = at_get8(&r) & 0x3F;
     tcp->window = at_get16(&r);
     (void)at_get32(&r); /* checksum, urgent pointer */
-    if (!r.ok || tcp->header_len < AT_TCP_HEADER || tcp->header_len > ip->payload_len)
+    if (!r.ok || tcp->header_len < AT_TCP_HEADER || tcp->header_len > payload_len)
         return false;
-    tcp->data = ip->payload + tcp->header_len;
-    tcp->data_len = ip->payload_len - tcp->header_len;
+    tcp->data = payload + tcp->header_len;
+    tcp->data_len = payload_len - tcp->header_len;
+    return true;
+}
+
+bool at_tcp_parse(at_tcp *tcp, const at_ipv4 *ip)
+{
+    uint32_t sum;
+
+    if (ip->protocol != AT_IPPROTO_TCP || at_ipv4_is_fragment(ip) ||
+        !read_header(tcp, ip->payload, ip->payload_len))
+        return false;
     sum = at_checksum_pseudo(ip->from, ip->to, AT_IPPROTO_TCP, ip->payload_len);
     return at_checksum_end(at_checksum_add(sum, ip->payload, ip->payload_len)) == 0;
+}
+
+bool at_tcp_parse6(at_tcp *tcp, const at_ipv6 *ip)
+{
+    uint32_t sum;
+
+    if (ip->protocol != AT_IPPROTO_TCP || at_ipv6_is_fragment(ip) ||
+        !read_header(tcp, ip->payload, ip->payload_len))
+        return false;
+    sum = at_checksum_pseudo6(ip->from, ip->to, AT_IPPROTO_TCP, ip->payload_len);
+    return at_checksum_end(at_checksum_add(sum, ip->payload, ip->payload_len)) == 0;
+}
+
+bool at_tcp_read_syn(at_tcp *tcp, const uint8_t *segment, size_t len)
+{
+    if (len < AT_TCP_HEADER)
+        return false;
+    (void)read_header(tcp, segment, len); /* options may be cut off */
+    tcp->data_len = 0;
+    return (tcp->flags & (AT_TCP_SYN | AT_TCP_ACK | AT_TCP_RST)) == AT_TCP_SYN;
 }
 
 /* The numbers of the space that a segment takes. */
@@ -43,24 +72,13 @@ static uint32_t segment_len(const at_tcp *tcp)
     return len;
 }
 
-size_t at_tcp_reset(const at_tcp *tcp, const at_ipv4 *ip, uint8_t *packet, size_t room)
+/* The reset's header; the sum of the pseudo-header is given. */
+static void write_reset(const at_tcp *tcp, uint8_t *at, uint32_t sum)
 {
-    const at_ipv4 back = { .from = ip->to,
-                           .to = ip->from,
-                           .protocol = AT_IPPROTO_TCP,
-                           .ttl = 64,
-                           .dont_fragment = true,
-                           .payload_len = AT_TCP_HEADER };
     bool acked = (tcp->flags & AT_TCP_ACK) != 0;
-    at_builder b;
-    uint32_t sum;
+    at_builder b = at_builder_of(at, AT_TCP_HEADER);
     uint16_t checksum;
 
-    if ((tcp->flags & AT_TCP_RST) != 0 || at_ipv4_is_group(ip->from) || at_ipv4_is_group(ip->to) ||
-        room < AT_TCP_RESET_LEN)
-        return 0;
-    at_ipv4_build(&back, packet, room);
-    b = at_builder_of(packet + AT_IPV4_HEADER, AT_TCP_HEADER);
     at_put16(&b, tcp->to_port);
     at_put16(&b, tcp->from_port);
     at_put32(&b, acked ? tcp->ack : 0);
@@ -69,9 +87,40 @@ size_t at_tcp_reset(const at_tcp *tcp, const at_ipv4 *ip, uint8_t *packet, size_
     at_put8(&b, acked ? AT_TCP_RST : AT_TCP_RST | AT_TCP_ACK);
     at_put16(&b, 0);
     at_put32(&b, 0);
-    sum = at_checksum_pseudo(back.from, back.to, AT_IPPROTO_TCP, AT_TCP_HEADER);
-    checksum = at_checksum_end(at_checksum_add(sum, packet + AT_IPV4_HEADER, AT_TCP_HEADER));
-    packet[AT_IPV4_HEADER + 16] = (uint8_t)(checksum >> 8);
-    packet[AT_IPV4_HEADER + 17] = (uint8_t)checksum;
+    checksum = at_checksum_end(at_checksum_add(sum, at, AT_TCP_HEADER));
+    at[16] = (uint8_t)(checksum >> 8);
+    at[17] = (uint8_t)checksum;
+}
+
+size_t at_tcp_reset(const at_tcp *tcp, const at_ipv4 *ip, uint8_t *packet, size_t room)
+{
+    const at_ipv4 back = { .from = ip->to,
+                           .to = ip->from,
+                           .protocol = AT_IPPROTO_TCP,
+                           .ttl = 64,
+                           .dont_fragment = true,
+                           .payload_len = AT_TCP_HEADER };
+
+    if ((tcp->flags & AT_TCP_RST) != 0 || at_ipv4_is_group(ip->from) || at_ipv4_is_group(ip->to) ||
+        room < AT_TCP_RESET_LEN)
+        return 0;
+    at_ipv4_build(&back, packet, room);
+    write_reset(tcp, packet + AT_IPV4_HEADER,
+                at_checksum_pseudo(back.from, back.to, AT_IPPROTO_TCP, AT_TCP_HEADER));
     return AT_TCP_RESET_LEN;
+}
+
+size_t at_tcp_reset6(const at_tcp *tcp, const at_ipv6 *ip, uint8_t *packet, size_t room)
+{
+    at_ipv6 back = { .protocol = AT_IPPROTO_TCP, .hop_limit = 64, .payload_len = AT_TCP_HEADER };
+
+    if ((tcp->flags & AT_TCP_RST) != 0 || at_ipv6_is_group(ip->from) || at_ipv6_is_any(ip->from) ||
+        at_ipv6_is_group(ip->to) || room < AT_TCP_RESET6_LEN)
+        return 0;
+    memcpy(back.from, ip->to, 16);
+    memcpy(back.to, ip->from, 16);
+    at_ipv6_build(&back, packet, room);
+    write_reset(tcp, packet + AT_IPV6_HEADER,
+                at_checksum_pseudo6(back.from, back.to, AT_IPPROTO_TCP, AT_TCP_HEADER));
+    return AT_TCP_RESET6_LEN;
 }

@@ -16,6 +16,11 @@
  * all has passed for longer than that, no timer runs, and libslirp is called once a minute. What remains is
  * the end of forgotten UDP sockets after four minutes, which may come a minute late.
  *
+ * IPv6 is the same: the access point is the router, libslirp gets the station's neighbour
+ * advertisements from here, and what it says of itself (router advertisements, by its only timer)
+ * is dropped. Its frames of IPv6 would carry a hardware address made from each sender's address;
+ * they get the gateway's.
+ *
  * The descriptors change with every connection, so an instance is a group of the poller.
  * The gateway's hardware address is libslirp's own: 52:55 and the four bytes of its IP address.
  */
@@ -34,7 +39,9 @@
 #include "ports/linux/slirp_library.h"
 #include "proto/arp.h"
 #include "proto/ether.h"
+#include "proto/icmp6.h"
 #include "proto/ipv4.h"
+#include "proto/ipv6.h"
 
 #define QUEUE_FIRST (64u * 1024u)
 #define QUEUE_MAX   (1024u * 1024u)
@@ -50,20 +57,14 @@ struct at_uplink {
     Slirp *slirp;
     lx_group group;
     at_task drain;
-    uint32_t station; /* the address libslirp knows to be the station's */
+    uint32_t station;        /* the address libslirp knows to be the station's */
+    uint8_t station6[2][16]; /* and those of IPv6: link-local, global */
     uint8_t *queue;
     size_t used, size;
     uint64_t lost;
     lx_merge merge;   /* segments of the station */
     uint64_t busy_us; /* something passed last */
 };
-
-typedef struct slirp_timer {
-    at_timer timer;
-    at_uplink *uplink;
-    SlirpTimerCb run;
-    void *arg;
-} slirp_timer;
 
 /* ---- frames to the station ---- */
 
@@ -84,6 +85,11 @@ static bool grow(at_uplink *up, size_t wanted)
     return true;
 }
 
+static bool is_ipv6(const uint8_t *frame, size_t len)
+{
+    return len >= AT_ETHER_HEADER && frame[12] == 0x86 && frame[13] == 0xDD;
+}
+
 static void queue_frame(at_uplink *up, const uint8_t *frame, size_t len)
 {
     uint16_t head = (uint16_t)len;
@@ -95,6 +101,8 @@ static void queue_frame(at_uplink *up, const uint8_t *frame, size_t len)
     }
     memcpy(up->queue + up->used, &head, sizeof head);
     memcpy(up->queue + up->used + sizeof head, frame, len);
+    if (is_ipv6(frame, len))
+        memcpy(up->queue + up->used + sizeof head + 6, up->config.gateway_mac, 6);
     up->used += sizeof head + len;
     up->busy_us = at_loop_now(up->config.loop);
     at_loop_post(up->config.loop, &up->drain);
@@ -114,6 +122,19 @@ static void tell_arp(at_uplink *up, uint32_t address)
     up->station = address;
 }
 
+/* The same for IPv6: an advertisement nobody asked for. */
+static void tell_neighbor(at_uplink *up, const uint8_t address[16])
+{
+    uint8_t frame[AT_ETHER_HEADER + AT_ND_NEIGHBOR_LEN], to[6];
+
+    at_ipv6_group_mac(at_ipv6_all_nodes, to);
+    at_ether_build(frame, to, up->config.station_mac, AT_ETHERTYPE_IPV6);
+    (void)at_nd_announce(address, up->config.station_mac, frame + AT_ETHER_HEADER,
+                         AT_ND_NEIGHBOR_LEN);
+    up->lib.input(up->slirp, frame, (int)sizeof frame);
+    memcpy(up->station6[at_ipv6_is_link_local(address) ? 0 : 1], address, 16);
+}
+
 static int no_events(int index, void *opaque)
 {
     (void)index;
@@ -131,6 +152,24 @@ static void answer_arp(at_uplink *up, const uint8_t *frame, size_t len)
         return;
     tell_arp(up, arp.target_ip);
     up->lib.pollfds_poll(up->slirp, 1, no_events, NULL);
+}
+
+/* libslirp's own ICMPv6 for the link stays here; true: it was that. */
+static bool took_neighbor(at_uplink *up, const uint8_t *frame, size_t len)
+{
+    at_ipv6 ip;
+    at_nd nd;
+
+    if (!is_ipv6(frame, len) ||
+        !at_ipv6_parse(&ip, frame + AT_ETHER_HEADER, len - AT_ETHER_HEADER) ||
+        ip.protocol != AT_IPPROTO_ICMPV6 || ip.payload_len == 0 || ip.payload[0] < AT_ND_FIRST ||
+        ip.payload[0] > AT_ND_LAST)
+        return false;
+    if (at_nd_parse(&nd, &ip) == AT_ND_NEIGHBOR_SOLICIT) {
+        tell_neighbor(up, nd.target);
+        up->lib.pollfds_poll(up->slirp, 1, no_events, NULL);
+    }
+    return true;
 }
 
 /* ---- both ways ---- */
@@ -157,7 +196,7 @@ static void deliver_queue(at_uplink *up)
         at += sizeof len + len;
         if (len >= AT_ARP_FRAME_LEN && frame[12] == 0x08 && frame[13] == 0x06)
             answer_arp(up, frame, len);
-        else
+        else if (!took_neighbor(up, frame, len))
             up->config.deliver(up->config.owner, frame, len);
     }
     up->used = 0;
@@ -196,45 +235,25 @@ static int64_t clock_get_ns(void *opaque)
     return (int64_t)(at_loop_now(up->config.loop) * 1000u);
 }
 
-static void fire(void *arg)
-{
-    slirp_timer *timer = arg;
-
-    timer->run(timer->arg);
-}
-
+/* The only timer is for router advertisements, which are the access point's. */
 static void *timer_new(SlirpTimerCb run, void *arg, void *opaque)
 {
-    at_uplink *up = opaque;
-    slirp_timer *timer = at_alloc_reserve(up->port->heap, sizeof *timer);
-
-    if (timer == NULL)
-        return NULL;
-    timer->uplink = up;
-    timer->run = run;
-    timer->arg = arg;
-    at_timer_init(&timer->timer, fire, timer);
-    return timer;
+    (void)run;
+    (void)arg;
+    return opaque; /* a handle that is not NULL */
 }
 
 static void timer_free(void *handle, void *opaque)
 {
-    at_uplink *up = opaque;
-    slirp_timer *timer = handle;
-
-    if (timer == NULL)
-        return;
-    at_timer_stop(up->config.loop, &timer->timer);
-    at_free(up->port->heap, timer);
+    (void)handle;
+    (void)opaque;
 }
 
 static void timer_mod(void *handle, int64_t expire_ms, void *opaque)
 {
-    at_uplink *up = opaque;
-    slirp_timer *timer = handle;
-
-    if (timer != NULL)
-        at_timer_at(up->config.loop, &timer->timer, (uint64_t)expire_ms * 1000u);
+    (void)handle;
+    (void)expire_ms;
+    (void)opaque;
 }
 
 static void watch_fd(int fd, void *opaque)
@@ -355,6 +374,8 @@ static Slirp *new_slirp(at_uplink *up)
         .disable_host_loopback = !c->host_loopback,
         .disable_dns = true,
         .disable_dhcp = true,
+        .in6_enabled = c->ipv6,
+        .vprefix_len = 64,
     };
 
     /* Never used, but they must be addresses of the network other than the gateway's. */
@@ -362,6 +383,10 @@ static Slirp *new_slirp(at_uplink *up)
         spare--;
     config.vdhcp_start = in_addr_of(spare);
     config.vnameserver = in_addr_of(spare);
+    memcpy(&config.vprefix_addr6, c->prefix6, 16);
+    memcpy(&config.vhost6, c->gateway6, 16);
+    memcpy(&config.vnameserver6, c->prefix6, 16);
+    memset((uint8_t *)&config.vnameserver6 + 8, 0xFF, 8); /* never used either */
     return up->lib.new(&config, &callbacks, up);
 }
 
@@ -395,16 +420,33 @@ static at_uplink *slirp_open(const at_uplink_config *config, char *error, size_t
     return up;
 }
 
-static void slirp_take(at_uplink *up, const uint8_t *frame, size_t len)
+/* Whose address it is libslirp has to know before it answers. */
+static bool learn_sender(at_uplink *up, const uint8_t *frame, size_t len)
 {
     uint32_t from;
 
-    if (len > FRAME_MAX || len < AT_ETHER_HEADER + AT_IPV4_HEADER)
-        return;
-    up->busy_us = at_loop_now(up->config.loop);
+    if (is_ipv6(frame, len)) {
+        const uint8_t *address = frame + AT_ETHER_HEADER + 8;
+
+        if (len < AT_ETHER_HEADER + AT_IPV6_HEADER)
+            return false;
+        if (memcmp(up->station6[at_ipv6_is_link_local(address) ? 0 : 1], address, 16) != 0)
+            tell_neighbor(up, address);
+        return true;
+    }
+    if (len < AT_ETHER_HEADER + AT_IPV4_HEADER)
+        return false;
     memcpy(&from, frame + AT_ETHER_HEADER + 12, sizeof from);
     if (ntohl(from) != up->station)
         tell_arp(up, ntohl(from));
+    return true;
+}
+
+static void slirp_take(at_uplink *up, const uint8_t *frame, size_t len)
+{
+    if (len > FRAME_MAX || !learn_sender(up, frame, len))
+        return;
+    up->busy_us = at_loop_now(up->config.loop);
     if (!lx_merge_add(&up->merge, frame, len)) {
         input_merged(up);
         if (!lx_merge_add(&up->merge, frame, len))

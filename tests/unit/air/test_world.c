@@ -93,7 +93,8 @@ static void errors_say_where_and_what_would_be_right(void **state)
         "[ap home]\nrssl = -40\n",
         "w.ini:2: unknown key 'rssl' in [ap home]; did you mean 'rssi'? known keys: ssid, bssid, "
         "channel, rssi, auth, password, pmf, protocols, wps, hidden, power, dhcp, isolate, "
-        "country, gateway, prefix, pool, lease_s, uplink, max_stations, sae, sae_tokens");
+        "country, gateway, prefix, pool, lease_s, uplink, ipv6, prefix6, max_stations, sae, "
+        "sae_tokens");
     refused("[world]\nxyz = 1\n",
             "w.ini:2: unknown key 'xyz' in [world]; known keys: seed, scan_ms, "
             "join_ms, beacon_loss_ms");

@@ -360,6 +360,38 @@ static void unreachable(void **state)
         0);
 }
 
+static void refused_connections(void **state)
+{
+    uint8_t packet[64], error[AT_IPV4_HEADER + AT_ICMP_HEADER + 40] = { 0 }, *icmp = error + 20;
+    at_ipv4 ip = { .from = GATEWAY,
+                   .to = STATION,
+                   .ttl = 64,
+                   .protocol = AT_IPPROTO_ICMP,
+                   .payload_len = AT_ICMP_HEADER + 40 };
+    at_ipv4 quoted;
+    at_tcp tcp;
+
+    (void)state;
+    (void)tcp_packet(packet, AT_TCP_SYN, "");
+    at_ipv4_build(&ip, error, sizeof error);
+    icmp[0] = 3;
+    memcpy(icmp + AT_ICMP_HEADER, packet, 40);
+    assert_true(at_ipv4_parse(&ip, error, sizeof error));
+    assert_true(at_icmp_refused_syn(&ip, &quoted, &tcp));
+    assert_int_equal(quoted.from, STATION);
+    assert_int_equal(quoted.to, GATEWAY);
+    assert_int_equal(tcp.from_port, 50000);
+    assert_int_equal(tcp.seq, 1000);
+    icmp[AT_ICMP_HEADER + 33] = AT_TCP_ACK; /* of a connection that is there */
+    assert_false(at_icmp_refused_syn(&ip, &quoted, &tcp));
+    icmp[AT_ICMP_HEADER + 33] = AT_TCP_SYN;
+    icmp[0] = 11; /* time exceeded */
+    assert_false(at_icmp_refused_syn(&ip, &quoted, &tcp));
+    icmp[0] = 3;
+    ip.payload_len--; /* not all of the header is quoted */
+    assert_false(at_icmp_refused_syn(&ip, &quoted, &tcp));
+}
+
 static void repair_header(uint8_t *packet, size_t len)
 {
     size_t header = (packet[0] & 15u) * 4u;
@@ -382,7 +414,7 @@ static void garbled(void **state)
         uint8_t packet[64], answer[AT_ICMP_UNREACHABLE_MAX], *exact;
         at_ether ether;
         at_arp a;
-        at_ipv4 ip;
+        at_ipv4 ip, quoted;
         at_udp u;
         at_tcp t;
         size_t len;
@@ -402,6 +434,7 @@ static void garbled(void **state)
                                   sizeof answer);
         if (at_ipv4_parse(&ip, exact, len)) {
             (void)at_udp_parse(&u, &ip);
+            (void)at_icmp_refused_syn(&ip, &quoted, &t);
             if (at_tcp_parse(&t, &ip))
                 (void)at_tcp_reset(&t, &ip, answer, sizeof answer);
         }
@@ -425,6 +458,7 @@ int main(void)
         cmocka_unit_test(resets),
         cmocka_unit_test(echo),
         cmocka_unit_test(unreachable),
+        cmocka_unit_test(refused_connections),
         cmocka_unit_test(garbled),
     };
 

@@ -1,0 +1,209 @@
+"""IPv6 against real sockets: this computer's ::1 behind the access point's router, names of a dual-stack
+resolver, OpenSSL, and the kernel at the other end of a TAP."""
+import contextlib
+import re
+import socket
+import threading
+
+import pytest
+
+import tls_peers
+from attache import ERROR, JOIN, OK, PATIENCE_S, PROMPT, cpu_ns
+from tls_fixtures import certificate, exchange
+
+PREFIX = "fd00:192:168:3:"
+GATEWAY6, PC6, PC26 = PREFIX + ":1", PREFIX + ":102", PREFIX + ":103"
+JOINED6 = b"WIFI GOT IPv6 LL\r\nWIFI GOT IPv6 GL\r\n"
+
+
+@pytest.fixture
+def listener6():
+    """A TCP socket that listens on ::1."""
+    with contextlib.closing(socket.create_server(("::1", 0), family=socket.AF_INET6)) as server:
+        server.settimeout(PATIENCE_S)
+        yield server
+
+
+@pytest.fixture
+def udp6():
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.bind(("::1", 0))
+        sock.settimeout(PATIENCE_S)
+        yield sock
+
+
+def v6_on(port):
+    port.command("AT+CIPV6=1")
+    port.exactly(JOINED6)
+
+
+def connect6(port, to, host=PC6, kind="TCPv6", link=None, answer=None):
+    number = "" if link is None else f"{link},"
+    port.command(f'AT+CIPSTART={number}"{kind}","{host}",{to}',
+                 f"{number}CONNECT\r\n".encode() + OK if answer is None else answer)
+
+
+def read(client, count):
+    data = b""
+    while len(data) < count:
+        more = client.recv(count - len(data))
+        assert more, f"ended after {data!r}"
+        data += more
+    return data
+
+
+# --- the computer's ::1 ---------------------------------------------------------------------------
+
+@pytest.mark.parametrize("host", [GATEWAY6, PC6, PC26, "fe80::1", "pc"])
+def test_a_server_on_the_loopback_is_reached_under_each_address(module, listener6, host):
+    port = module().joined()
+    v6_on(port)
+    connect6(port, listener6.getsockname()[1], host)
+    client, address = listener6.accept()
+    with client:
+        client.settimeout(PATIENCE_S)
+        assert address[0] == "::1"
+        port.send_data(b"from the module")
+        assert read(client, 15) == b"from the module"
+        port.command("AT+CIPDINFO=1")
+        client.sendall(b"from the computer")
+        shown = PC6 if host == "pc" else host
+        port.exactly(f'\r\n+IPD,17,"{shown}",{listener6.getsockname()[1]}:'.encode() + b"from the computer")
+    port.exactly(b"CLOSED\r\n")
+
+
+def test_hosts_at_the_same_time(module, listener6):
+    """Each connection shows the address that was asked."""
+    port = module().joined()
+    v6_on(port)
+    port.command("AT+CIPMUX=1")
+    for link, host in enumerate((GATEWAY6, PC6, PC26, "fe80::1")):
+        connect6(port, listener6.getsockname()[1], host, link=link)
+    clients = [listener6.accept()[0] for _ in range(4)]
+    for link, client in enumerate(clients):
+        port.send_data(bytes([65 + link]), link)
+    assert sorted(client.recv(1) for client in clients) == [b"A", b"B", b"C", b"D"]
+    for client in clients:
+        client.close()
+    for _ in clients:
+        port.until(b"CLOSED\r\n")
+
+
+def test_datagrams(module, udp6):
+    port = module().joined()
+    v6_on(port)
+    connect6(port, udp6.getsockname()[1], PC6, "UDPv6")
+    port.send_data(b"question")
+    data, sender = udp6.recvfrom(2000)
+    assert data == b"question"
+    udp6.sendto(b"answer", sender)
+    port.exactly(b"\r\n+IPD,6:answer")
+    port.send_data(b"x" * 1400)
+    assert udp6.recvfrom(5000)[0] == b"x" * 1400
+
+
+def test_bulk_both_ways(module, listener6):
+    port = module().joined()
+    v6_on(port)
+    connect6(port, listener6.getsockname()[1])
+    client, _ = listener6.accept()
+    data = bytes(range(256)) * 4096
+    with client:
+        client.settimeout(PATIENCE_S)
+        port.command("AT+CIPMODE=1")
+        port.command("AT+CIPSEND", PROMPT)
+        writer = threading.Thread(target=client.sendall, args=(data,))
+        writer.start()
+        assert port.take(len(data)) == data
+        writer.join()
+        reader = threading.Thread(target=port.write, args=(data,))
+        reader.start()
+        assert read(client, len(data)) == data
+        reader.join()
+        port.leave_passthrough()
+
+
+def test_a_closed_port_is_refused_at_once(module):
+    port = module().joined()
+    v6_on(port)
+    with contextlib.closing(socket.create_server(("::1", 0), family=socket.AF_INET6)) as server:
+        free = server.getsockname()[1]
+    for host in (GATEWAY6, PC6, "fe80::1"):
+        connect6(port, free, host, answer=ERROR)
+
+
+@pytest.mark.parametrize("policy, host, reached", [("open", PC6, True), ("local", PC6, True), ("none", PC6, False),
+                                                  ("local", "2001:db8::1", False), ("none", "2001:db8::1", False)])
+def test_policy(module, listener6, policy, host, reached):
+    running = module("--policy", policy)
+    port = running.joined()
+    v6_on(port)
+    connect6(port, listener6.getsockname()[1], host, answer=None if reached else ERROR)
+    port.send(f'AT+PING="{host}"')
+    answer = port.until(re.compile(rb"OK\r\n|ERROR\r\n"))
+    assert (b"+PING:TIMEOUT" in answer) == (host != PC6)
+    assert reached or f"refused: policy is {policy}" in running.log()
+
+
+def test_an_address_nobody_routes_is_an_error_at_once(module):
+    """Whatever IPv6 this computer has: 2001:db8::/32 leads nowhere, and the module does not wait for minutes."""
+    running = module()
+    port = running.joined()
+    v6_on(port)
+    port.command('AT+CIPSTART="TCPv6","2001:db8::1",80,,,15000', ERROR)
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+def test_names_of_both_families(module, tmp_path, listener6):
+    world = tmp_path / "w.ini"
+    world.write_text(f"""
+[ap espressif]
+password = 1234567890
+[host pc]
+address = 192.168.3.102
+[names]
+both.test = 192.168.3.102
+both.test = {PC6}
+six.test = {PC6}
+""")
+    port = module("--world", world).joined()
+    v6_on(port)
+    assert port.ask('AT+CIPDOMAIN="both.test"') == '+CIPDOMAIN:"192.168.3.102"\r\n'
+    assert port.ask('AT+CIPDOMAIN="both.test",3') == f'+CIPDOMAIN:"{PC6}"\r\n'
+    assert port.ask('AT+CIPDOMAIN="six.test",1') == f'+CIPDOMAIN:"{PC6}"\r\n'
+    assert port.ask('AT+CIPDOMAIN="pc",3') == f'+CIPDOMAIN:"{PC6}"\r\n'
+    connect6(port, listener6.getsockname()[1], "both.test")
+    listener6.accept()[0].close()
+    port.exactly(b"CLOSED\r\n")
+
+
+# --- TLS ------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("auth", [0, 3])
+def test_sslv6_client(tls, peer, pki, version, auth):
+    port = tls()
+    v6_on(port)
+    openssl = peer(tls_peers.OpenSsl, "s_server", "-accept", "[::1]:0", *certificate(pki, "server"), "-CAfile",
+                   pki.path("ca", "crt"), version, *(("-Verify", "1", "-verify_return_error") if auth else ()))
+    to = int(openssl.expect(rb"ACCEPT \S*:(\d+)\s")[1])
+    port.command(f"AT+CIPSSLCCONF={auth}" + (",0,0" if auth else ""))
+    connect6(port, to, PC6, "SSLv6")
+    assert port.ask("AT+CIPSTATE?").startswith(f'+CIPSTATE:0,"SSLv6","{PC6}",{to},')
+    exchange(port, openssl)
+    port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
+
+
+# --- idle -----------------------------------------------------------------------------------------
+
+def test_ipv6_costs_an_idle_module_nothing(module):
+    running = module()
+    port = running.joined()
+    v6_on(port)
+    port.command("AT")
+    status = running.control.status()
+    before = cpu_ns(status["pid"])
+    with pytest.raises(Exception):  # two seconds in which nothing is to come
+        port.until(b"anything", timeout_s=2)
+    assert cpu_ns(running.chip()) - before < 5_000_000
