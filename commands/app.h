@@ -68,7 +68,7 @@ static inline at_app *at_app_of(const at_call *call)
 /* Each family: its rows, a constructor called once at boot after the services exist (AT_ERR_NOMEM),
  * what to do right after "ready", and the events it turns into messages. */
 extern const at_family_rows at_system_rows, at_user_rows;
-extern const at_family_rows at_flash_rows, at_fs_rows;
+extern const at_family_rows at_flash_rows, at_mfg_rows, at_fs_rows;
 extern const at_family_rows at_basic_rows, at_wifi_rows, at_softap_rows, at_tcpip_rows;
 extern const at_family_rows at_ssl_rows, at_time_rows, at_mdns_rows;
 extern const at_family_rows at_update_rows;

@@ -29,8 +29,12 @@ typedef struct at_flash_reader {
 
 /* Rows "<head><length>,<bytes>" of at most AT_FLASH_PIECE bytes of data, without a line end (WIRE
  * 3.2); one with length 0 when there is nothing. what: for the log. */
-#define AT_FLASH_PIECE 8192u
+#define AT_FLASH_PIECE    8192u
+#define AT_FLASH_HEAD_MAX 64u /* bytes of <head> */
 at_result at_flash_answer(at_call *call, const char *head, const at_flash_reader *reader,
                           uint32_t offset, uint32_t length, const char *what);
+
+/* The number that a parameter will be, to select a shape by; -1: none. */
+int64_t at_flash_peek_int(const at_call *call, unsigned index);
 
 #endif
