@@ -8,23 +8,50 @@
  */
 #include "proto/ipv4.h"
 
+#include <string.h>
+
 #include "core/bytes.h"
 
 #define FLAG_DONT_FRAGMENT  0x4000u
 #define FLAG_MORE_FRAGMENTS 0x2000u
 
+/* The sum of 16-bit words may be taken in any byte order, the result then has that order, and with words of
+ * any length, as long as no carry is lost (RFC 1071 section 2): here 32-bit words into 64 bits. */
+uint16_t at_checksum_words(const void *data, size_t len)
+{
+    const uint8_t *from = data;
+    uint64_t sum, word, other, low = 0, high = 0;
+    uint16_t last = 0;
+
+    for (; len >= 2 * sizeof word; from += 2 * sizeof word, len -= 2 * sizeof word) {
+        memcpy(&word, from, sizeof word);
+        memcpy(&other, from + sizeof word, sizeof other);
+        low += (uint32_t)word;
+        high += word >> 32;
+        low += (uint32_t)other;
+        high += other >> 32;
+    }
+    sum = low + high;
+    for (; len >= sizeof last; from += sizeof last, len -= sizeof last) {
+        memcpy(&last, from, sizeof last);
+        sum += last;
+    }
+    last = 0;
+    memcpy(&last, from, len); /* the last byte of an odd number, followed by a zero */
+    sum += last;
+    while (sum > 0xFFFF)
+        sum = (sum & 0xFFFF) + (sum >> 16);
+    return (uint16_t)sum;
+}
+
 uint32_t at_checksum_add(uint32_t sum, const void *data, size_t len)
 {
-    at_reader r = at_reader_of(data, len);
+    uint16_t words = at_checksum_words(data, len);
+    at_reader r = at_reader_of(&words, sizeof words);
 
-    while (r.left >= 2) {
-        if (sum >= 0x80000000u)
-            sum = (sum & 0xFFFF) + (sum >> 16);
-        sum += at_get16(&r);
-    }
-    if (r.left == 1)
-        sum += (uint32_t)at_get8(&r) << 8;
-    return sum;
+    if (sum >= 0x80000000u)
+        sum = (sum & 0xFFFF) + (sum >> 16);
+    return sum + at_get16(&r);
 }
 
 uint16_t at_checksum_end(uint32_t sum)

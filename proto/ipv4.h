@@ -38,6 +38,8 @@ bool at_ipv4_is_fragment(const at_ipv4 *ip);
 /* Sum of 16-bit big endian words onto sum (start with 0); an odd last byte counts as a high byte,
  * so only the last piece may be odd. */
 uint32_t at_checksum_add(uint32_t sum, const void *data, size_t len);
+/* The same from 0, folded to 16 bits, in the machine's byte order. */
+uint16_t at_checksum_words(const void *data, size_t len);
 uint16_t at_checksum_end(uint32_t sum); /* the complement, ready for the header */
 /* The sum of the pseudo-header of TCP and UDP over len bytes of header and data. */
 uint32_t at_checksum_pseudo(uint32_t from, uint32_t to, uint8_t protocol, size_t len);

@@ -21,11 +21,17 @@
 #include "core/log.h"
 #include "iface/current.h"
 #include "net/net_priv.h"
+#include "proto/ipv4.h"
 
 bool net_hooks_ready(void)
 {
     return at_the_current.clock != NULL && at_the_current.random != NULL &&
            at_the_current.heap != NULL;
+}
+
+uint16_t at_lwip_checksum(const void *data, int len)
+{
+    return at_checksum_words(data, (size_t)len);
 }
 
 _Static_assert(TCP_MSS == AT_TCP_MSS, "one number, two headers");

@@ -5,6 +5,7 @@
 #define NET_LWIP_PORT_LWIPOPTS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* --- no system below --- */
 #define NO_SYS               1
@@ -27,6 +28,8 @@ void *at_lwip_malloc(size_t size);
 void *at_lwip_calloc(size_t count, size_t size);
 void at_lwip_free(void *block);
 
+uint16_t at_lwip_checksum(const void *data, int len); /* the sum over it, not inverted */
+
 /* --- link and addresses --- */
 #define LWIP_IPV4                      1
 #define LWIP_IPV6                      1 /* its frames are dropped until it is switched on */
@@ -38,7 +41,7 @@ void at_lwip_free(void *block);
 #define LWIP_NUM_NETIF_CLIENT_DATA     4
 #define LWIP_NETIF_LOOPBACK            1 /* a link to the module's own address */
 #define LWIP_HAVE_LOOPIF               1
-#define LWIP_CHKSUM_ALGORITHM          3
+#define LWIP_CHKSUM                    at_lwip_checksum
 #define ARP_QUEUEING                   1
 #define ARP_QUEUE_LEN                  16 /* every fragment of an 8192-byte datagram waits */
 #define LWIP_IGMP                      1

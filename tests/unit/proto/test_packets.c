@@ -141,6 +141,24 @@ static void checksums(void **state)
     assert_int_equal(at_checksum_end(at_checksum_add(0xFFFF0000, ones, sizeof ones)), 0);
 }
 
+/* Byte by byte, as RFC 1071 defines it, beside what is used: every length, even and odd addresses. */
+static void checksums_of_every_length(void **state)
+{
+    uint8_t data[1501];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 151 ^ i >> 3);
+    for (size_t len = 0; len < sizeof data; len++) {
+        const uint8_t *from = data + len / 2 % 2;
+        uint32_t sum = 0;
+
+        for (size_t i = 0; i < len; i++)
+            sum += i % 2 == 0 ? (uint32_t)from[i] << 8 : from[i];
+        assert_int_equal(at_checksum_end(at_checksum_add(0, from, len)), at_checksum_end(sum));
+    }
+}
+
 static void ipv4(void **state)
 {
     const at_ipv4 want = { .from = STATION,
@@ -448,17 +466,12 @@ static void garbled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ethernet),
-        cmocka_unit_test(arp),
-        cmocka_unit_test(checksums),
-        cmocka_unit_test(ipv4),
-        cmocka_unit_test(udp),
-        cmocka_unit_test(rewriting),
-        cmocka_unit_test(rewriting_leaves_wrong_ones_wrong),
-        cmocka_unit_test(resets),
-        cmocka_unit_test(echo),
-        cmocka_unit_test(unreachable),
-        cmocka_unit_test(refused_connections),
+        cmocka_unit_test(ethernet),    cmocka_unit_test(arp),
+        cmocka_unit_test(checksums),   cmocka_unit_test(checksums_of_every_length),
+        cmocka_unit_test(ipv4),        cmocka_unit_test(udp),
+        cmocka_unit_test(rewriting),   cmocka_unit_test(rewriting_leaves_wrong_ones_wrong),
+        cmocka_unit_test(resets),      cmocka_unit_test(echo),
+        cmocka_unit_test(unreachable), cmocka_unit_test(refused_connections),
         cmocka_unit_test(garbled),
     };
 
