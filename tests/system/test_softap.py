@@ -33,7 +33,7 @@ class Member:
         self.number = number
         self.process = subprocess.Popen(
             [PROGRAM, "run", "--air", air.path, "--mac", mac(number), "--ctl", f"{air.folder}/ctl{number}",
-             "--log-file", f"{air.folder}/log{number}", "--log", "debug", "--pcap", f"{air.folder}/{number}.pcap", *options],
+             "--log-file", f"{air.folder}/log{number}", "--log", "debug", *air.pcap(number), *options],
             stdout=subprocess.PIPE)
         self.port = Port.open(self.process.stdout.readline().decode().strip())
         self.port.start()
@@ -84,20 +84,24 @@ class Computer:
 
 
 class Air:
-    """A hub and the modules on it."""
+    """A hub and the modules on it; without capture their frames are not written down."""
 
-    def __init__(self, folder, world=""):
+    def __init__(self, folder, world="", capture=True):
         self.folder = folder
+        self.capture = capture
         self.path = f"{folder}/air"
         self.members = []
         with open(f"{folder}/world.ini", "w") as file:
             file.write(world)
         self.start()
 
+    def pcap(self, name):
+        return ("--pcap", f"{self.folder}/{name}.pcap") if self.capture else ()
+
     def start(self):
         self.process = subprocess.Popen(
             [PROGRAM, "air", "--air", self.path, "--world", f"{self.folder}/world.ini", "--ctl", f"{self.folder}/ctl",
-             "--log", "debug", "--log-file", f"{self.folder}/log", "--pcap", f"{self.folder}/air.pcap"],
+             "--log", "debug", "--log-file", f"{self.folder}/log", *self.pcap("air")],
             stdout=subprocess.PIPE)
         assert self.process.stdout.readline().decode().strip() == self.path
 
