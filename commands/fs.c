@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "commands/flash_priv.h"
+#include "commands/update.h"
 #include "core/bytes.h"
 
 /* wire */
@@ -55,6 +56,9 @@ static at_result need_files(at_call *call)
 {
     at_app *app = at_app_of(call);
     const at_partition *p = fat_partition(app);
+    if (at_update_holds(app, p)) {
+        return at_fail(call, AT_SUB_EXEC_FAIL, 0, "an update is writing \"%s\"", p->label);
+    }
     if (app->flash_family->fat != NULL) {
         return AT_RESULT_OK;
     }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "commands/flash_priv.h"
+#include "commands/update.h"
 #include "core/bytes.h"
 
 /* wire */
@@ -60,7 +61,12 @@ static unsigned number_of(at_nvs_type type)
 
 static at_result open_mfg(at_call *call, at_nvs **nvs)
 {
-    at_err err = at_mfg_nvs(at_app_of(call)->mfg, nvs);
+    const at_app *app = at_app_of(call);
+    *nvs = NULL;
+    if (at_update_holds(app, at_flash_user_partition(app, "mfg_nvs"))) {
+        return at_fail(call, AT_SUB_EXEC_FAIL, 0, "an update is writing mfg_nvs");
+    }
+    at_err err = at_mfg_nvs(app->mfg, nvs);
     if (err == AT_ERR_CORRUPT) {
         return at_fail_err(call, err,
                            "mfg_nvs holds no values: AT+SYSFLASH=0,\"mfg_nvs\" erases it");

@@ -84,6 +84,7 @@ static void on_over(void *owner)
 {
     family *f = owner;
 
+    at_mfg_lend(f->app->mfg, false);
     if (at_update_error(f->update) != AT_OK) {
         if (f->nonblocking)
             at_log(f->app->log, AT_LOG_WARN, "update", "failed: %s", at_update_why(f->update));
@@ -97,6 +98,8 @@ static void on_write(void *owner, const at_partition *partition)
     const family *f = owner;
 
     at_flash_forget(f->app, partition);
+    if (strcmp(partition->label, "mfg_nvs") == 0)
+        at_mfg_lend(f->app->mfg, true); /* TLS looks for certificates at any time */
 }
 
 bool at_update_holds_slot(const at_app *app)
@@ -110,7 +113,7 @@ bool at_update_holds(const at_app *app, const at_partition *partition)
 {
     const at_partition *target = at_update_target(app->update->update);
 
-    return target != NULL && target->offset == partition->offset;
+    return target != NULL && partition != NULL && target->offset == partition->offset;
 }
 
 /* ---- starting and waiting ---- */
@@ -163,10 +166,12 @@ static at_result wait_for(at_call *call, family *f)
         tell_states(call, f);
     }
     tell_states(call, f);
-    if (err != AT_OK)
+    if (err != AT_OK) {
         at_update_cancel(f->update);
-    else
+        at_mfg_lend(f->app->mfg, false);
+    } else {
         err = at_update_error(f->update);
+    }
     return err == AT_OK ? AT_RESULT_OK : failed(call, err);
 }
 

@@ -7,7 +7,8 @@
 
 at_result at_userota_set(at_call *call);
 
-/* An update is writing, or about to write, into an app slot; or into that partition. */
+/* An update writes, or is about to write, into that partition (NULL: none), or into an app slot. Commands
+ * that would use it are refused from its start on, so none is under way when the bytes change. */
 bool at_update_holds(const at_app *app, const at_partition *partition);
 bool at_update_holds_slot(const at_app *app);
 

@@ -12,6 +12,7 @@ struct at_mfg {
     const at_flashchip *chip;
     const at_partition *area; /* NULL: none */
     at_nvs *nvs;              /* NULL: not open */
+    bool lent;
 };
 
 #define FACTORY "factory_param"
@@ -44,6 +45,9 @@ at_err at_mfg_nvs(at_mfg *mfg, at_nvs **nvs)
     if (mfg->area == NULL) {
         return AT_ERR_NOT_FOUND;
     }
+    if (mfg->lent) {
+        return AT_ERR_STATE;
+    }
     if (mfg->nvs == NULL) {
         err = at_nvs_open(&mfg->nvs, mfg->heap, mfg->log, mfg->chip, mfg->area->offset,
                           mfg->area->size, AT_NVS_READ_WRITE);
@@ -56,6 +60,12 @@ void at_mfg_forget(at_mfg *mfg)
 {
     at_nvs_close(mfg->nvs);
     mfg->nvs = NULL;
+}
+
+void at_mfg_lend(at_mfg *mfg, bool lent)
+{
+    at_mfg_forget(mfg);
+    mfg->lent = lent;
 }
 
 at_err at_mfg_int(at_mfg *mfg, const char *key, int64_t *value)

@@ -334,6 +334,19 @@ def test_bad_images_change_nothing(module, flash, scripted, name):
     runs(started.port, "v1.0.0.0")
 
 
+def test_what_is_refused_at_once_leaves_the_old_one_to_go_back_to(module, flash, scripted):
+    started = module("--flash", flash())
+    port = started.open()
+    begin(port)
+    userota(port, scripted(respond(firmware.image("v2.0.0.0"))).url())
+    for image in firmware.image("v3.0.0.0", chip=5), b"<html>" + bytes(100), b"\xe9" + bytes(0x1D0000), b"\xe9":
+        userota(port, scripted(respond(image)).url(), failed())
+    userota(port, scripted(respond(b"", b"HTTP/1.1 404 x\r\n\r\n")).url(), failed(0x7000 + 404))
+    port.command("AT+SYSROLLBACK", OK + LOST + READY)
+    restarted(port, ready=b"")
+    runs(port, "v1.0.0.0")
+
+
 def test_what_was_longer_than_it_said(module, flash, scripted):
     """More than a slot holds, without a length: noticed when it comes."""
     started = module("--flash", flash())
@@ -643,6 +656,64 @@ def test_mfg_nvs_is_updated_while_it_is_in_use(fleet, flash, tmp_path):
     port.command("AT+RST", OK + LOST + READY)
     restarted(port, ready=b"")
     assert "(MINE)" in port.ask("AT+GMR")
+
+
+def test_files_are_updated_while_they_are_mounted(fleet):
+    """The old file system is mounted; what was a file in it is gone afterwards, and what is new is there."""
+    port, folder, _ = fleet()
+
+    def write(name, data):
+        port.command(f'AT+FS=0,1,"{name}",0,{len(data)}', b">")
+        port.write(data)
+        port.exactly(OK)
+    write("new.txt", b"new")
+    port.send('AT+SYSFLASH=2,"fatfs",0,0x19000')
+    left, data = 0x19000, b""
+    while left:
+        length = min(8192, left)
+        port.exactly(f"+SYSFLASH:{length},".encode())
+        data += port.take(length)
+        left -= length
+    port.exactly(OK)
+    port.command('AT+FS=0,0,"new.txt"')
+    write("old.txt", b"old")
+    publish(folder, "v2.0.0.0", "fatfs", data)
+    port.command('AT+CIUPDATE=0,,"fatfs",1', OK + ALL_STATES)
+    assert port.ask('AT+FS=0,4,"."') == '+FS:"new.txt"\r\n'
+    port.command('AT+FS=0,2,"new.txt",0,3', b"+FS:3,new" + OK)
+
+
+@pytest.mark.parametrize("name, line", [("fatfs", 'AT+FS=0,4,"."'), ("fatfs", "AT+FSMOUNT=1"), ("mfg_nvs", "AT+SYSMFG?"),
+                                        ("mfg_nvs", 'AT+SYSMFG=2,"a","b",1,1'), ("mfg_nvs", 'AT+SYSFLASH=0,"mfg_nvs"'),
+                                        ("mfg_nvs", 'AT+CIPSTART="SSL","192.168.3.102",1')])
+@pytest.mark.parametrize("when", ["before the first byte", "in the middle"])
+def test_nobody_uses_a_partition_that_is_being_written(module, flash, scripted, name, line, when):
+    go = threading.Event()
+    data = b"\xff" * 20_000
+
+    def talk(connection, request):
+        if b"versions" in request:
+            return respond(b"v2.0.0.0\n")(connection, request)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(data))
+        if when == "in the middle":
+            connection.sendall(data[:10_000])
+        go.wait(attache.PATIENCE_S)
+        return connection.sendall(data[10_000 if when == "in the middle" else 0:])
+
+    server = scripted(talk)
+    started = module("--flash", flash(), "--update-server", server.url(""))
+    port = started.open()
+    begin(port)
+    port.command("AT+CIPSSLCCONF=2,0,0")
+    port.command(f'AT+CIUPDATE=0,,"{name}",1', OK + b"".join(STATES[1:4]))
+    if "CIPSTART" in line:
+        port.send(line)
+        port.until(ERROR)
+    else:
+        port.command(line, failed())
+    go.set()
+    port.exactly(STATES[4])
+    port.command(f'AT+SYSFLASH=2,"{name}",0,4', b"+SYSFLASH:4,\xff\xff\xff\xff" + OK)
 
 
 def test_two_megabytes(fleet):
