@@ -27,9 +27,9 @@
 typedef struct member {
     at_mdns_host *host;
     at_netif_id id;
-    bool up, in_group6;
+    bool in_group6;
     at_mdns_addresses addresses; /* what was told */
-    at_mdns *engine;
+    at_mdns *engine;             /* NULL: it takes no part */
     at_mdns_ops ops;
     at_timer timer;
 } member;
@@ -37,6 +37,7 @@ typedef struct member {
 struct at_mdns_host {
     at_net *net;
     struct udp_pcb *pcb;
+    at_mdns_service service;
     member members[AT_NETIF_COUNT];
 };
 
@@ -129,7 +130,7 @@ static void refresh(member *m)
 static void arm(member *m)
 {
     at_loop *loop = m->host->net->loop;
-    uint64_t due_us = at_mdns_due(m->engine);
+    uint64_t due_us = m->engine != NULL ? at_mdns_due(m->engine) : AT_MDNS_IDLE;
 
     if (due_us == AT_MDNS_IDLE)
         at_timer_stop(loop, &m->timer);
@@ -185,7 +186,7 @@ static void on_recv(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_add
     for (int i = 0; i < AT_NETIF_COUNT; i++) {
         member *m = &h->members[i];
 
-        if (m->up && netif_of(m) == ip_current_input_netif())
+        if (m->engine != NULL && netif_of(m) == ip_current_input_netif())
             take_message(m, p, from, port);
     }
     pbuf_free(p);
@@ -200,36 +201,55 @@ static void take_part6(member *m)
     m->in_group6 = true;
 }
 
-/* The interface has an address, or one more. */
-static void take_part(member *m)
+static at_err begin(member *m)
 {
     at_net *net = m->host->net;
+    at_mdns *engine = at_alloc(net->heap, at_mdns_size());
 
-    net_enter(net);
-    if (m->up) {
-        refresh(m);
-    } else if (igmp_joingroup_netif(netif_of(m), ip_2_ip4(&group4)) == ERR_OK) {
-        m->up = true;
-        addresses_of(m, &m->addresses);
-        at_mdns_start(m->engine, at_loop_now(net->loop), &m->addresses);
-    } else {
-        at_log(net->log, AT_LOG_WARN, "mdns", "out of memory: nobody hears of this host");
+    if (engine == NULL || igmp_joingroup_netif(netif_of(m), ip_2_ip4(&group4)) != ERR_OK) {
+        at_free(net->heap, engine);
+        return AT_ERR_NOMEM;
     }
-    if (m->up && m->addresses.ip6_count > 0)
+    m->engine = engine;
+    at_mdns_init(engine, &m->ops, &m->host->service);
+    addresses_of(m, &m->addresses);
+    at_mdns_start(engine, at_loop_now(net->loop), &m->addresses);
+    return AT_OK;
+}
+
+/* The interface may have an address, or one more. AT_ERR_NOMEM. */
+static at_err take_part(member *m)
+{
+    at_net *net = m->host->net;
+    at_ip_config ip;
+    at_err err = AT_OK;
+
+    at_net_ip(net, m->id, &ip);
+    if (!at_net_is_up(net, m->id) || at_addr_is_any(&ip.ip))
+        return AT_OK;
+    net_enter(net);
+    if (m->engine != NULL)
+        refresh(m);
+    else
+        err = begin(m);
+    if (err == AT_OK && m->addresses.ip6_count > 0)
         take_part6(m);
     arm(m);
+    return err;
 }
 
 static void step_out(member *m, bool goodbye)
 {
-    if (!m->up)
+    if (m->engine == NULL)
         return;
     net_enter(m->host->net);
     at_mdns_stop(m->engine, goodbye);
     (void)igmp_leavegroup_netif(netif_of(m), ip_2_ip4(&group4));
     if (m->in_group6)
         (void)mld6_leavegroup_netif(netif_of(m), ip_2_ip6(&group6));
-    m->up = m->in_group6 = false;
+    m->in_group6 = false;
+    at_free(m->host->net->heap, m->engine);
+    m->engine = NULL;
     arm(m);
 }
 
@@ -241,15 +261,11 @@ void at_mdns_host_leave(at_mdns_host *h, at_netif_id netif)
 void at_mdns_host_on_net(at_mdns_host *h, at_netif_id netif, at_net_event event)
 {
     member *m = &h->members[netif];
-    at_ip_config ip;
 
-    if (event == AT_NET_LOST_IP) {
+    if (event == AT_NET_LOST_IP)
         step_out(m, false);
-        return;
-    }
-    at_net_ip(h->net, netif, &ip);
-    if (at_net_is_up(h->net, netif) && !at_addr_is_any(&ip.ip))
-        take_part(m);
+    else if (take_part(m) != AT_OK)
+        at_log(h->net->log, AT_LOG_WARN, "mdns", "out of memory: nobody hears of this host");
 }
 
 static at_err open_endpoint(at_mdns_host *h)
@@ -264,7 +280,7 @@ static at_err open_endpoint(at_mdns_host *h)
     return net_err(udp_bind(h->pcb, IP_ANY_TYPE, AT_MDNS_PORT));
 }
 
-static at_err open_member(at_mdns_host *h, at_netif_id id, const at_mdns_service *service)
+static void make_member(at_mdns_host *h, at_netif_id id)
 {
     member *m = &h->members[id];
 
@@ -272,11 +288,6 @@ static at_err open_member(at_mdns_host *h, at_netif_id id, const at_mdns_service
     m->id = id;
     m->ops = (at_mdns_ops){ m, send_message, draw, renamed };
     at_timer_init(&m->timer, fire, m);
-    m->engine = at_alloc(h->net->heap, at_mdns_size());
-    if (m->engine == NULL)
-        return AT_ERR_NOMEM;
-    at_mdns_init(m->engine, &m->ops, service);
-    return AT_OK;
 }
 
 at_err at_mdns_host_open(at_net *net, const at_mdns_service *service, at_mdns_host **host)
@@ -287,15 +298,16 @@ at_err at_mdns_host_open(at_net *net, const at_mdns_service *service, at_mdns_ho
     if (h == NULL)
         return AT_ERR_NOMEM;
     h->net = net;
+    h->service = *service;
     err = open_endpoint(h);
-    for (int i = 0; i < AT_NETIF_COUNT && err == AT_OK; i++)
-        err = open_member(h, (at_netif_id)i, service);
+    for (int i = 0; i < AT_NETIF_COUNT && err == AT_OK; i++) {
+        make_member(h, (at_netif_id)i);
+        err = take_part(&h->members[i]);
+    }
     if (err != AT_OK) {
         at_mdns_host_close(h);
         return err;
     }
-    for (int i = 0; i < AT_NETIF_COUNT; i++)
-        at_mdns_host_on_net(h, (at_netif_id)i, AT_NET_GOT_IP);
     *host = h;
     return AT_OK;
 }
@@ -304,10 +316,8 @@ void at_mdns_host_close(at_mdns_host *h)
 {
     if (h == NULL)
         return;
-    for (int i = 0; i < AT_NETIF_COUNT; i++) {
+    for (int i = 0; i < AT_NETIF_COUNT; i++)
         step_out(&h->members[i], true);
-        at_free(h->net->heap, h->members[i].engine);
-    }
     if (h->pcb != NULL)
         udp_remove(h->pcb);
     at_free(h->net->heap, h);
