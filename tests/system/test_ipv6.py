@@ -4,11 +4,14 @@ import contextlib
 import re
 import socket
 import threading
+import time
 
 import pytest
 
+import netns
 import tls_peers
-from attache import ERROR, JOIN, OK, PATIENCE_S, PROMPT, cpu_ns
+from attache import ERROR, OK, PATIENCE_S, PROMPT, cpu_ns
+from test_softap import air  # noqa: F401
 from tls_fixtures import certificate, exchange
 
 PREFIX = "fd00:192:168:3:"
@@ -201,9 +204,147 @@ def test_ipv6_costs_an_idle_module_nothing(module):
     running = module()
     port = running.joined()
     v6_on(port)
-    port.command("AT")
-    status = running.control.status()
-    before = cpu_ns(status["pid"])
-    with pytest.raises(Exception):  # two seconds in which nothing is to come
-        port.until(b"anything", timeout_s=2)
-    assert cpu_ns(running.chip()) - before < 5_000_000
+    processes = running.chip(), running.process.pid
+    before = [cpu_ns(pid) for pid in processes]
+    time.sleep(3)  # pace: CPU time while nothing happens
+    assert sum(cpu_ns(pid) for pid in processes) - sum(before) < 5_000_000
+
+
+# --- modules among themselves ---------------------------------------------------------------------
+
+def address_of(port, name):
+    return re.search(rf'\+CIFSR:{name},"([0-9a-f:]+)"', port.ask("AT+CIFSR")).group(1)
+
+
+def talk(server, client):
+    """The client's open link 0 and the server's: data both ways."""
+    client.send_data(b"to the server")
+    server.exactly(b"\r\n+IPD,0,13:to the server")
+    server.send_data(b"to the client", link=0)
+    client.exactly(b"\r\n+IPD,13:to the client")
+
+
+def test_the_network_of_a_softap(air):
+    ap, station = air.module(), air.module()
+    ap.softap()
+    ap.port.command("AT+CIPV6=1")
+    ap.port.command("AT+CIPMUX=1")
+    ap.port.command('AT+CIPSERVER=1,333,"TCPv6"')
+    station.join()
+    ap.port.until(b'+DIST_STA_IP:"02:00:00:00:02:10","192.168.4.2"\r\n')
+    station.port.command("AT+CIPV6=1")
+    station.port.exactly(b"WIFI GOT IPv6 LL\r\n")
+    assert address_of(ap.port, "APIP6LL") == "fe80::ff:fe00:111"
+    connect6(station.port, 333, "fe80::ff:fe00:111")
+    ap.port.exactly(b"0,CONNECT\r\n")
+    talk(ap.port, station.port)
+    assert ap.port.ask("AT+CIPSTATE?").startswith('+CIPSTATE:0,"TCPv6","fe80::ff:fe00:210",')
+    assert re.match(r"\+PING:\d+\r\n", ap.port.ask('AT+PING="fe80::ff:fe00:210"'))
+
+
+def test_two_stations_of_one_access_point(air):
+    server, client = air.module(), air.module()
+    for each in (server, client):
+        each.port.join()
+        v6_on(each.port)
+    server.port.command("AT+CIPMUX=1")
+    server.port.command('AT+CIPSERVER=1,80,"TCPv6"')
+    connect6(client.port, 80, address_of(server.port, "STAIP6GL"))
+    server.port.exactly(b"0,CONNECT\r\n")
+    talk(server.port, client.port)
+    client.port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
+    server.port.exactly(b"0,CLOSED\r\n")
+    for each in (server, client):  # a group across the switch
+        number = "1," if each is server else ""
+        each.port.command(f'AT+CIPSTART={number}"UDPv6","ff02::1:3",5355,5355,0', f"{number}CONNECT\r\n".encode() + OK)
+    client.port.send_data(b"anybody?")
+    server.port.exactly(b"\r\n+IPD,1,8:anybody?")
+
+
+# --- the kernel at the other end of a TAP -----------------------------------------------------------
+
+LAB6 = "fd00:7::1"
+
+
+@pytest.fixture
+def lab():
+    """A network namespace whose dnsmasq is router and name server of both families."""
+    for namespace in netns.fixture("dnsmasq"):
+        namespace.tap("tap0", "10.7.0.1/24", f"{LAB6}/64")
+        namespace.start("dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--user=root", "--pid-file=",
+                        "--log-facility=-", "--dhcp-leasefile=/dev/null", "--interface=tap0", "--bind-interfaces",
+                        "--no-resolv", "--no-hosts", "--address=/six.lab.test/fd00:7::1", "--dhcp-authoritative",
+                        "--dhcp-range=10.7.0.50,10.7.0.60,120", "--enable-ra",
+                        "--dhcp-range=::,constructor:tap0,ra-only").until("started")
+        yield namespace
+
+
+@pytest.fixture
+def lab_world(tmp_path):
+    path = tmp_path / "lab.ini"
+    path.write_text("[ap lab]\npassword = lab-secret\nuplink = tap:tap0\ngateway = 10.7.0.1/24\n")
+    return path
+
+
+def join_lab(port):
+    port.command("AT+CWMODE=1")
+    port.command('AT+CWJAP="lab","lab-secret"', b"WIFI CONNECTED\r\nWIFI GOT IP\r\n" + OK)
+    v6_on(port)
+
+
+def test_a_real_router_and_a_real_kernel(module, lab, lab_world):
+    port = module("--world", lab_world, within=lab).started()
+    join_lab(port)
+    own = address_of(port, "STAIP6GL")
+    assert own.startswith("fd00:7:")
+    assert port.ask('AT+CIPDOMAIN="six.lab.test",3') == f'+CIPDOMAIN:"{LAB6}"\r\n'
+    assert re.match(r"\+PING:\d+\r\n", port.ask(f'AT+PING="{LAB6}"'))
+    with lab.inside():
+        server = socket.create_server((LAB6, 0), family=socket.AF_INET6)
+        sender = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    server.settimeout(PATIENCE_S)
+    with server, sender:
+        connect6(port, server.getsockname()[1], "six.lab.test")
+        client, peer = server.accept()
+        with client:
+            assert peer[0] == own
+            port.send_data(b"hello")
+            assert read(client, 5) == b"hello"
+        port.exactly(b"CLOSED\r\n")
+        port.command('AT+CIPSTART="UDPv6","ff02::1:3",5355,5355,0', b"CONNECT\r\n" + OK)
+        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index_in(lab, "tap0"))
+        sender.sendto(b"who is there", ("ff02::1:3", 5355))
+        port.exactly(b"\r\n+IPD,12:who is there")
+        sender.sendto(b"in pieces " * 280, (own, 5355))  # the kernel's fragments
+        port.exactly(b"\r\n+IPD,2800:" + b"in pieces " * 280)
+        port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
+    port.command("AT+CIPMUX=1")
+    port.command('AT+CIPSERVER=1,80,"TCPv6"')
+    with lab.inside():
+        client = socket.create_connection((own, 80), PATIENCE_S)
+    with client:
+        port.exactly(b"0,CONNECT\r\n")
+        client.sendall(b"GET")
+        port.exactly(b"\r\n+IPD,0,3:GET")
+        port.send_data(b"200", link=0)
+        assert read(client, 3) == b"200"
+    port.exactly(b"0,CLOSED\r\n")
+
+
+def index_in(lab, name):
+    return int(re.match(r"(\d+):", lab.run("ip", "-o", "link", "show", name)).group(1))
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_sslv6_server(tls, lab, lab_world, peer, pki, version):
+    port = tls("--world", lab_world, within=lab, join=False)
+    join_lab(port)
+    port.command("AT+CIPMUX=1")
+    port.command('AT+CIPSERVER=1,443,"SSLv6",0')
+    assert port.ask("AT+CIPSERVER?") == '+CIPSERVER:1,443,"SSLv6",0\r\n'
+    with lab.inside():
+        openssl = peer(tls_peers.OpenSsl, "s_client", "-connect", f"[{address_of(port, 'STAIP6GL')}]:443", version,
+                       "-CAfile", pki.path("ca", "crt"), "-verify_return_error", "-verify_hostname", "module.test")
+    port.exactly(b"0,CONNECT\r\n")
+    exchange(port, openssl, 0)
+    assert port.ask("AT+CIPSTATE?").startswith('+CIPSTATE:0,"SSLv6","fd00:7:')
