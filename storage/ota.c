@@ -172,13 +172,8 @@ const at_partition *at_ota_next(const at_ota *ota)
 at_err at_ota_switch(at_ota *ota, unsigned slot)
 {
     copy copies[2];
-    at_image_info info;
     if (slot >= ota->count || ota->data == NULL) {
         return AT_ERR_NOT_FOUND;
-    }
-    at_err err = check_slot(ota, slot, &info);
-    if (err != AT_OK) {
-        return err == AT_ERR_IO ? err : AT_ERR_CORRUPT;
     }
     read_copies(ota, copies);
     int which = active(copies);

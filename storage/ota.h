@@ -28,8 +28,8 @@ void at_ota_boot(at_ota *ota, const at_flashchip *chip, const at_partitions *par
 at_err at_ota_confirm(at_ota *ota);
 /* Where a new image goes: the slot after the running one. NULL: this module has one slot only. */
 const at_partition *at_ota_next(const at_ota *ota);
-/* The next boot tries that slot; nothing is written when it does so already. AT_ERR_NOT_FOUND: no such slot; AT_ERR_CORRUPT: no valid image in it
- * (the log says why); AT_ERR_IO. */
+/* The next boot tries that slot, whose image the caller has checked (at_image_check); nothing is written
+ * when it does so already. AT_ERR_NOT_FOUND: no such slot; AT_ERR_IO. */
 at_err at_ota_switch(at_ota *ota, unsigned slot);
 /* The next boot runs what ran before. AT_ERR_UNSUPPORTED: one slot only. AT_ERR_NOT_FOUND: nothing is
  * known to have run before. AT_ERR_CORRUPT: that image is not valid any more. AT_ERR_IO. */
