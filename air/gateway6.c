@@ -231,6 +231,9 @@ static void go_out(at_air_port *port, const at_ether *ether, const at_ipv6 *ip,
     } else if (policy == AT_POLICY_NONE || (policy == AT_POLICY_LOCAL && !host)) {
         refuse(port, ether, ip, AT_ICMP6_ADMIN_PROHIBITED,
                policy == AT_POLICY_NONE ? "policy is none" : "policy is local");
+    } else if (ip->protocol != AT_IPPROTO_TCP && ip->protocol != AT_IPPROTO_UDP) {
+        refuse(port, ether, ip, AT_ICMP6_ADMIN_PROHIBITED,
+               "beyond this computer only TCP and UDP go out by IPv6");
     } else if (air_uplink(port) == NULL) {
         refuse(port, ether, ip, AT_ICMP6_NO_ROUTE, "the uplink cannot be opened");
     } else {

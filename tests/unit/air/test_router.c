@@ -259,6 +259,23 @@ static void policies(void **state)
     }
 }
 
+/* The uplink has no echo of IPv6: said at once, not by a time-out. */
+static void an_echo_beyond_is_refused(void **state)
+{
+    fake_air *bench = fake_start(NULL, AT_POLICY_OPEN, true);
+    fake_station *s = joined(bench);
+    at_ipv6 ip;
+
+    (void)state;
+    ping(s, outside);
+    answer(s, &ip);
+    assert_int_equal(ip.protocol, AT_IPPROTO_ICMPV6);
+    assert_int_equal(ip.payload[0], 1); /* destination unreachable, */
+    assert_int_equal(ip.payload[1], 1); /* administratively prohibited */
+    assert_int_equal(bench->uplink.count, 0);
+    fake_stop(bench);
+}
+
 static void answers_come_from_the_host_that_was_asked(void **state)
 {
     fake_air *bench = fake_start(NULL, AT_POLICY_OPEN, true);
@@ -354,6 +371,7 @@ int main(void)
         cmocka_unit_test(echo_of_hosts),
         cmocka_unit_test(names_over_ipv6),
         cmocka_unit_test(policies),
+        cmocka_unit_test(an_echo_beyond_is_refused),
         cmocka_unit_test(answers_come_from_the_host_that_was_asked),
         cmocka_unit_test(no_way_to_an_address_is_a_reset),
         cmocka_unit_test(off_is_silent),
