@@ -104,6 +104,7 @@ void at_wake_on_sleep(at_app *app, bool asleep);
 /* Leaves the air before a restart: WIFI DISCONNECT when joined (WIRE 1). */
 void at_wifi_shutdown(at_app *app);
 void at_softap_shutdown(at_app *app); /* as part of it */
+void at_update_shutdown(at_app *app); /* before it: an update ends without a word */
 /* OK, messages, drain (WIRE 1: at most 3 s), then the supervisor's restart; does not return. */
 void at_app_restart(at_call *call, at_boot_kind kind, uint64_t after_ms);
 

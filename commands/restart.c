@@ -8,6 +8,7 @@ void at_app_restart(at_call *call, at_boot_kind kind, uint64_t after_ms)
     at_app *app = at_app_of(call);
 
     at_ok(call);
+    at_update_shutdown(app);
     if (app->wifi != NULL)
         at_wifi_shutdown(app);
     (void)at_drain(call, AT_RESTART_DRAIN_MS);

@@ -93,6 +93,12 @@ static void on_over(void *owner)
     at_signal_raise(&f->signal);
 }
 
+void at_update_shutdown(at_app *app)
+{
+    at_update_cancel(app->update->update);
+    at_mfg_lend(app->mfg, false);
+}
+
 static void on_write(void *owner, const at_partition *partition)
 {
     const family *f = owner;
@@ -166,12 +172,10 @@ static at_result wait_for(at_call *call, family *f)
         tell_states(call, f);
     }
     tell_states(call, f);
-    if (err != AT_OK) {
-        at_update_cancel(f->update);
-        at_mfg_lend(f->app->mfg, false);
-    } else {
+    if (err != AT_OK)
+        at_update_shutdown(f->app);
+    else
         err = at_update_error(f->update);
-    }
     return err == AT_OK ? AT_RESULT_OK : failed(call, err);
 }
 
