@@ -95,6 +95,17 @@ static void report_ip(const at_app *app)
     report(app, "ip", members);
 }
 
+static void report_ip6(const at_app *app, bool global)
+{
+    char text[AT_ADDR_TEXT], members[64];
+    at_addr addr;
+
+    (void)at_net_ip6(app->net, AT_NETIF_STA, global, &addr);
+    at_addr_format(&addr, text);
+    snprintf(members, sizeof members, "\"ip6\":\"%s\"", text);
+    report(app, global ? "ip6" : "ip6ll", members);
+}
+
 /* ---- events ---- */
 
 void at_wifi_on_station(at_app *app, at_station_event event, int detail)
@@ -138,8 +149,14 @@ void at_wifi_on_net(at_app *app, at_netif_id netif, at_net_event event)
         report_ip(app);
         break;
     case AT_NET_LOST_IP: wifi->has_ip = false; break;
-    case AT_NET_GOT_IP6_LL: say(wifi, AT_WIRE_WIFI_GOT_IP6_LL); break;
-    case AT_NET_GOT_IP6_GL: say(wifi, AT_WIRE_WIFI_GOT_IP6_GL); break;
+    case AT_NET_GOT_IP6_LL:
+        say(wifi, AT_WIRE_WIFI_GOT_IP6_LL);
+        report_ip6(app, false);
+        break;
+    case AT_NET_GOT_IP6_GL:
+        say(wifi, AT_WIRE_WIFI_GOT_IP6_GL);
+        report_ip6(app, true);
+        break;
     }
     at_signal_raise(&wifi->changed);
 }

@@ -33,6 +33,24 @@ static at_addr address_at(const net_interface *interface, int index)
 
 /* ---- events ---- */
 
+static void note_duplicate(net_interface *interface, int index)
+{
+    uint8_t bit = (uint8_t)(1u << index), before = interface->duplicates & bit;
+    at_addr addr;
+    char text[AT_ADDR_TEXT];
+
+    interface->duplicates &= (uint8_t)~bit;
+    if (!ip6_addr_isduplicated(netif_ip6_addr_state(&interface->lwip, index)))
+        return;
+    interface->duplicates |= bit;
+    net_from_lwip(netif_ip_addr6(&interface->lwip, index), &addr);
+    at_addr_format(&addr, text);
+    if (before == 0)
+        at_log(interface->net->log, AT_LOG_WARN, "net",
+               "%.2s: somebody else has our address %s; it is not used", interface->lwip.name,
+               text);
+}
+
 /* Tells the connections over addresses that went; the interface may be inside lwIP. */
 void net_ip6_changed(net_interface *interface)
 {
@@ -40,10 +58,7 @@ void net_ip6_changed(net_interface *interface)
         at_addr now = address_at(interface, i), *announced = &interface->announced6[i];
         at_addr lost = *announced;
 
-        if (ip6_addr_isduplicated(netif_ip6_addr_state(&interface->lwip, i)))
-            at_log(interface->net->log, AT_LOG_WARN, "net",
-                   "%.2s: somebody else has our IPv6 address; it is not used",
-                   interface->lwip.name);
+        note_duplicate(interface, i);
         if (lost.family == AT_FAMILY_NONE || at_addr_equal(&now, &lost))
             continue;
         *announced = (at_addr){ 0 };

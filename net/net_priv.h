@@ -59,8 +59,9 @@ typedef struct net_interface {
     at_netif_send send;
     void *send_ctx;
     bool added, up, dhcp;
-    bool lost;         /* an announced address went since the task ran last */
-    at_addr announced; /* the address of the last AT_NET_GOT_IP */
+    bool lost;          /* an announced address went since the task ran last */
+    at_addr announced;  /* the address of the last AT_NET_GOT_IP */
+    uint8_t duplicates; /* bits: IPv6 addresses that somebody else has */
     at_addr announced6[LWIP_IPV6_NUM_ADDRESSES]; /* as told; the first is link-local */
     at_ip_config fixed;                          /* static configuration */
     at_task task;                                /* delivers events */

@@ -1,7 +1,7 @@
 /* Events and waits.
  *
- * A script that says "wait ip" must not care whether the address came a moment ago. So three events are
- * states as well: ready, joined and ip hold until left or exit says otherwise, and a wait for a state
+ * A script that says "wait ip" must not care whether the address came a moment ago. So some events are
+ * states as well: ready, joined, ip, ip6ll and ip6 hold until left or exit says otherwise, and a wait for a state
  * that holds is answered at once. All other events are waited for from now on, or from the event
  * numbered `since` on: each event has a number, and the last ones are kept.
  */
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const state_names[CTL_STATES] = { "ready", "joined", "ip" };
+static const char *const state_names[CTL_STATES] = { "ready", "joined", "ip", "ip6ll", "ip6" };
 
 /* ---- states ---- */
 

@@ -4,7 +4,7 @@
 
 #include "ports/linux/ctl_server.h"
 
-enum { CTL_CLIENTS = 16, CTL_HISTORY = 128, CTL_STATES = 3 };
+enum { CTL_CLIENTS = 16, CTL_HISTORY = 128, CTL_STATES = 5 };
 
 typedef struct ctl_client {
     lx_ctl *ctl;
@@ -30,7 +30,7 @@ struct lx_ctl {
     uint64_t start_us;
     unsigned last;                  /* number of the last event */
     ctl_event history[CTL_HISTORY]; /* event n at n % CTL_HISTORY */
-    char *states[CTL_STATES];       /* the event that made ready, joined, ip true; NULL: not so */
+    char *states[CTL_STATES]; /* the event that made ready, joined, ip ... true; NULL: not so */
     ctl_client clients[CTL_CLIENTS];
 };
 

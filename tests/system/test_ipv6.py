@@ -93,8 +93,11 @@ def test_hosts_at_the_same_time(module, listener6):
 
 
 def test_datagrams(module, udp6):
-    port = module().joined()
+    running = module()
+    port = running.joined()
     v6_on(port)
+    assert running.control.wait("ip6")["ip6"] == address_of(port, "STAIP6GL")
+    assert running.control.wait("ip6ll")["ip6"] == address_of(port, "STAIP6LL")
     connect6(port, udp6.getsockname()[1], PC6, "UDPv6")
     port.send_data(b"question")
     data, sender = udp6.recvfrom(2000)

@@ -29,9 +29,9 @@ static void advertise(bench *b, uint32_t valid_s, uint32_t preferred_s)
     memcpy(router.mac, router_mac, 6);
     at_ipv6_group_mac(at_ipv6_all_nodes, to);
     at_ether_build(frame, to, router_mac, AT_ETHERTYPE_IPV6);
-    assert_int_equal(at_nd_router_advert(&router, at_ipv6_all_nodes, frame + AT_ETHER_HEADER,
-                                         AT_ND_ROUTER_LEN),
-                     AT_ND_ROUTER_LEN);
+    assert_int_equal(
+        at_nd_router_advert(&router, at_ipv6_all_nodes, frame + AT_ETHER_HEADER, AT_ND_ROUTER_LEN),
+        AT_ND_ROUTER_LEN);
     bench_inject(b, frame, sizeof frame);
 }
 
@@ -281,8 +281,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(link_local_after_one_second, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(a_global_address_lives_as_long_as_the_router_said, bench_setup,
-                                        bench_teardown),
+        cmocka_unit_test_setup_teardown(a_global_address_lives_as_long_as_the_router_said,
+                                        bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(an_address_of_somebody_else_is_not_used, bench_setup,
                                         bench_teardown),
         cmocka_unit_test_setup_teardown(frames_are_dropped_while_it_is_off, bench_setup,
