@@ -21,6 +21,8 @@
 #define AIR_ERROR_ROOM    160u
 #define AIR_LEASES_MAX    4096u
 #define AIR_STRENGTHS_MAX 64u
+#define AIR_MDNS_GROUP    0xE00000FBu /* 224.0.0.251 */
+#define AIR_MDNS_PORT     5353u
 #define AIR_QUERIES_MAX   32u /* DNS queries with the resolver at the same time */
 
 typedef struct air_ap air_ap;
@@ -172,7 +174,7 @@ typedef struct air_fault {
 } air_fault;
 
 typedef struct air_asker { /* whose DNS query it is, and which of our addresses was asked */
-    bool v6;
+    bool v6, mdns;
     uint32_t from;
     uint8_t from6[16], to6[16];
     uint16_t port;
@@ -352,6 +354,8 @@ void air_send_udp6(at_air_port *port, const at_ipv6 *ip, const at_udp *udp);
 
 /* ---- nameserver.c ---- */
 void air_dns_input(at_air_port *port, const air_asker *asker, const at_udp *udp);
+/* A question for the group of mDNS. */
+void air_mdns_input(at_air_port *port, const air_asker *asker, const at_udp *udp);
 void air_dns_cancel(at_air_port *port);
 
 /* ---- bad_dns.c ---- */

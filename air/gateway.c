@@ -251,6 +251,9 @@ static bool serve(at_air_port *port, const at_ether *ether, const at_ipv4 *ip)
         air_gateway_dhcp(port, &udp);
     else if (udp.to_port == AT_DNS_PORT && ip->to == ap->def->gateway)
         air_dns_input(port, &(air_asker){ .from = ip->from, .port = udp.from_port }, &udp);
+    else if (udp.to_port == AIR_MDNS_PORT && ip->to == AIR_MDNS_GROUP)
+        air_mdns_input(port, &(air_asker){ .mdns = true, .from = ip->from, .port = udp.from_port },
+                       &udp);
     else
         return group; /* no broadcast or multicast goes further than the switch */
     return true;

@@ -6,6 +6,9 @@
  * Without that, or when the resolver has no answer, the answer is SERVFAIL at once, and the log
  * says which name: a module must not wait for a time-out to learn that nobody knows.
  *
+ * Names of the world under .local are also told to plain resolvers that ask the group of mDNS for
+ * them (RFC 6762 section 6.7), as modules do.
+ *
  * A query that is with the resolver belongs to its port, and ends with the membership.
  */
 #include "air/air_priv.h"
@@ -21,7 +24,10 @@ static void reply(at_air_port *port, const air_asker *to, const uint8_t *data, s
 {
     at_ipv4 ip = { .from = port->ap->def->gateway, .to = to->from, .ttl = 64 };
     at_ipv6 ip6 = { .hop_limit = 64 };
-    at_udp udp = { .from_port = AT_DNS_PORT, .to_port = to->port, .data = data, .data_len = len };
+    at_udp udp = { .from_port = to->mdns ? AIR_MDNS_PORT : AT_DNS_PORT,
+                   .to_port = to->port,
+                   .data = data,
+                   .data_len = len };
 
     if (len == 0)
         return;
@@ -205,4 +211,18 @@ void air_dns_input(at_air_port *port, const air_asker *asker, const at_udp *udp)
     at_log(air->config.log, AT_LOG_WARN, "air",
            "DNS: %s is not in [names], and there is no resolver to ask", query.name);
     reply_empty(port, asker, &query, AT_DNS_SERVFAIL);
+}
+
+void air_mdns_input(at_air_port *port, const air_asker *asker, const at_udp *udp)
+{
+    uint8_t out[AT_DNS_UDP_MAX];
+    at_dns_query query;
+    found f = { .known = false };
+
+    if (asker->port == AIR_MDNS_PORT ||
+        at_dns_parse_query(&query, udp->data, udp->data_len) != AT_OK)
+        return;
+    look_up(port->ap, query.name, &f);
+    if (f.known)
+        reply(port, asker, out, answer_from(&query, &f, out, sizeof out));
 }
