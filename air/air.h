@@ -38,6 +38,9 @@ at_air *at_air_create(const at_air_config *config); /* NULL: out of memory */
  * right. Before that such an access point has no uplink. */
 bool at_air_open_bridges(at_air *air, char *error, size_t room);
 void at_air_destroy(at_air *air);
+/* Makes the key of one more access point, which takes 2 ms: for idle moments, so that the first join
+ * does not wait for it. False: there is none left to make. */
+bool at_air_make_key(at_air *air);
 
 /* send: a frame for the port's owner; copies or drops. mac: the radio's factory address (its
  * frames may carry another, AT+CIPSTAMAC). */

@@ -200,6 +200,7 @@ struct at_air {
     at_air_config config;
     at_world world;
     air_ap aps[AT_WORLD_APS];
+    uint32_t keys_made; /* of aps, by at_air_make_key */
     at_air_port *ports;
     air_fault faults[AT_WORLD_FAULTS];
     uint32_t fault_count, counting; /* faults that wait for bytes */

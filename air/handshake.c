@@ -6,7 +6,8 @@
  *
  * The pairwise master key takes 4096 rounds of PBKDF2, 2 ms on either side. Message 1 needs no key,
  * so it leaves first, and both sides derive at the same time: with two cores a join takes half as
- * long. Access points with the same SSID and passphrase share the result.
+ * long. Access points with the same SSID and passphrase share the result. Like a real one, an access
+ * point that was given time has its key before a station comes.
  */
 #include "air/air_priv.h"
 
@@ -36,6 +37,25 @@ static void derive(air_ap *ap)
     if (!ap->pmk_ready)
         ap->pmk_ready = at_pmk_from_passphrase(ap->def->password, ap->def->ssid.bytes,
                                                ap->def->ssid.len, ap->pmk);
+}
+
+static bool takes_passphrase(at_auth_mode auth)
+{
+    return auth == AT_AUTH_WPA_PSK || auth == AT_AUTH_WPA2_PSK || auth == AT_AUTH_WPA_WPA2_PSK ||
+           auth == AT_AUTH_WPA2_WPA3_PSK;
+}
+
+bool at_air_make_key(at_air *air)
+{
+    while (air->keys_made < air->world.ap_count) {
+        air_ap *ap = &air->aps[air->keys_made++];
+
+        if (ap->pmk_ready || !takes_passphrase(ap->def->auth))
+            continue;
+        derive(ap);
+        return true;
+    }
+    return false;
 }
 
 /* Runs in two turns: between them the port's owner hands message 1 to the radio. */

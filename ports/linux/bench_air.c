@@ -9,7 +9,10 @@
 
 #include "ports/linux/bench_priv.h"
 
-enum { WORLD_MAX = 1024 * 1024 }; /* bytes of a world file */
+enum {
+    WORLD_MAX = 1024 * 1024, /* bytes of a world file */
+    KEYS_US = 20000,         /* from the start to the first key, and from one to the next */
+};
 
 /* ---- the world ---- */
 
@@ -188,6 +191,14 @@ static bool open_link(lx_bench *b, char *why, size_t room)
     return b->link != NULL;
 }
 
+static void make_key(void *arg)
+{
+    lx_bench *b = arg;
+
+    if (at_air_make_key(b->air))
+        at_timer_in(&b->loop, &b->keys, KEYS_US);
+}
+
 bool bench_air_make(lx_bench *b,
                     void (*on_frame)(void *owner, at_air_port *port, bool to_air,
                                      const uint8_t *frame, size_t len),
@@ -219,6 +230,8 @@ bool bench_air_make(lx_bench *b,
         snprintf(why, room, "out of memory");
         return false;
     }
+    at_timer_init(&b->keys, make_key, b);
+    at_timer_in(&b->loop, &b->keys, KEYS_US);
     return at_air_open_bridges(b->air, why, room);
 }
 
@@ -242,6 +255,7 @@ void bench_air_close(lx_bench *b)
 {
     lx_airlink_close(b->link);
     b->link = NULL;
+    at_timer_stop(&b->loop, &b->keys);
     if (b->air != NULL)
         at_air_destroy(b->air);
     if (b->resolver.loop != NULL)

@@ -32,6 +32,7 @@ typedef struct lx_bench {
     lx_tap tap;
     lx_resolver resolver;
     at_air *air;
+    at_timer keys;      /* of its access points, when the start is over */
     at_air_port *radio; /* the chip's place in the air; NULL with a shared air */
     lx_airlink *link;   /* to a shared air; NULL: the air is here */
     at_capture capture;

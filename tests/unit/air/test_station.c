@@ -26,6 +26,23 @@ static void right_password(void **state)
     fake_stop(bench);
 }
 
+static void keys_made_in_advance(void **state)
+{
+    fake_air *bench = fake_start("[ap open]\n[ap home]\npassword = secret88\n"
+                                 "[ap new]\nauth = wpa3-psk\npassword = secret89\n"
+                                 "[ap both]\nauth = wpa2-wpa3-psk\npassword = secret90\n",
+                                 AT_POLICY_OPEN, false);
+    fake_station *s = fake_radio(bench);
+
+    (void)state;
+    assert_true(at_air_make_key(bench->air));
+    assert_true(at_air_make_key(bench->air));
+    assert_false(at_air_make_key(bench->air)); /* the others have none of this kind */
+    assert_true(fake_join(s, "home", "secret88"));
+    assert_false(fake_join(s, "home", "secret90"));
+    fake_stop(bench);
+}
+
 static void wrong_password(void **state)
 {
     fake_air *bench = fake_start(NULL, AT_POLICY_OPEN, false);
@@ -218,6 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(right_password),
+        cmocka_unit_test(keys_made_in_advance),
         cmocka_unit_test(wrong_password),
         cmocka_unit_test(silence_in_the_handshake),
         cmocka_unit_test(scans_and_their_filters),
