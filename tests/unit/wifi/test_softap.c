@@ -550,7 +550,7 @@ static void any_bytes_may_come(void **state)
         memcpy(frame, ap->bssid, 6);
         memcpy(frame + 6, (i & 1) ? b->modules[1].mac : b->modules[i % MODULES].mac, 6);
         if (i % 3 == 0)
-            memcpy(frame + 12, (uint8_t[4]){ 0x88, 0xB5, 1, (uint8_t)(1 + i % 12) }, 4);
+            memcpy(frame + 12, (uint8_t[4]){ 0x88, 0xB5, 1, (uint8_t)(1 + i % 13) }, 4);
         else if (i % 3 == 1)
             memcpy(frame + 12, (uint8_t[2]){ 0x88, 0x8E }, 2);
         if (!at_softap_input(ap->softap, frame, len))
