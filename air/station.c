@@ -223,6 +223,8 @@ void air_describe(const air_ap *ap, at_bss *bss)
     bss->pmf = def->auth == AT_AUTH_OPEN ? 0 : def->pmf;
     bss->wps = def->wps;
     memcpy(bss->country, def->country, sizeof bss->country);
+    if (def->auth == AT_AUTH_WEP && strlen(def->password) % 13 == 0) /* 13 bytes or 26 digits */
+        bss->pairwise = bss->group = AT_CIPHER_WEP104;
     if (def->auth == AT_AUTH_WPA3_PSK || def->auth == AT_AUTH_WPA2_WPA3_PSK)
         bss->sae = def->sae;
 }

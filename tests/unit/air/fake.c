@@ -207,6 +207,11 @@ void fake_run(fake_air *bench, uint64_t ms)
 
 static void mgmt_received(fake_station *s, const at_mgmt *m)
 {
+    if (m->type == AT_MGMT_AUTH || m->type == AT_MGMT_ASSOC_ANSWER || m->type == AT_MGMT_DEAUTH ||
+        m->type == AT_MGMT_SA_QUERY) {
+        s->last = *m;
+        s->lasts++;
+    }
     switch (m->type) {
     case AT_MGMT_BEACON:
         if (s->found_count < AT_COUNT(s->found))
@@ -222,6 +227,7 @@ static void mgmt_received(fake_station *s, const at_mgmt *m)
         break;
     case AT_MGMT_QUALITY: s->rssi = m->quality.rssi; break;
     case AT_MGMT_BEACON_LOST: s->beacon_lost++; break;
+    case AT_MGMT_SA_QUERY: break;
     default: fail_msg("management frame %d to a station", m->type);
     }
 }

@@ -31,6 +31,8 @@ typedef struct fake_station {
     at_ssid ssid;
     bool joined, quiet_eapol;
     uint16_t auth_status, assoc_status, reason; /* 0xFFFF: none seen */
+    at_mgmt last;                               /* of AUTH, ASSOC_ANSWER, DEAUTH, SA_QUERY */
+    unsigned lasts;                             /* how many of those came */
     int beacon_lost, deauths, scan_done;
     int8_t rssi;
     at_bss found[16];

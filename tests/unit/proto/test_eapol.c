@@ -221,6 +221,32 @@ static void ends_that_disagree(void **state)
     now = kinds;
 }
 
+/* The elements agree, yet the group's keys are not those that PMF needs, or message 1 names a key that
+ * is not ours. */
+static void keys_that_are_missing_or_others(void **state)
+{
+    pair p;
+
+    (void)state;
+    for (unsigned mfp = 0; mfp <= 1; mfp++) {
+        now = &kinds[mfp];
+        start(&p, "secret", "secret");
+        p.ap.suite.mfp = mfp == 0;
+        assert_int_equal(give(&p, &p.station), AT_EAPOL_REPLY);
+        assert_int_equal(give(&p, &p.ap), AT_EAPOL_REPLY);
+        assert_int_equal(give(&p, &p.station), AT_EAPOL_IGNORED);
+    }
+    now = &kinds[2];
+    start(&p, "secret", "secret");
+    p.station.suite.pmkid[15] ^= 1;
+    assert_int_equal(give(&p, &p.station), AT_EAPOL_IGNORED);
+    start(&p, "secret", "secret");
+    p.ap.suite.has_pmkid = false;
+    p.len = at_eapol_again(&p.ap, p.frame);
+    assert_int_equal(give(&p, &p.station), AT_EAPOL_IGNORED);
+    now = kinds;
+}
+
 static void wrong_passphrase(void **state)
 {
     pair p;
@@ -370,6 +396,7 @@ int main(void)
         cmocka_unit_test(prf_vectors),
         cmocka_unit_test(both_ends),
         cmocka_unit_test(ends_that_disagree),
+        cmocka_unit_test(keys_that_are_missing_or_others),
         cmocka_unit_test(wrong_passphrase),
         cmocka_unit_test(replayed),
         cmocka_unit_test(late_answer_to_a_repeated_message),

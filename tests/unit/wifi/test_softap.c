@@ -507,6 +507,43 @@ static void power_and_faults_by_name(void **state)
     assert_int_equal(ap->ap_left, 1);
 }
 
+/* A deauthentication that anybody could have sent; returns its length. */
+static size_t forge(uint8_t *frame, const uint8_t *from, const uint8_t *to, uint16_t reason)
+{
+    at_mgmt m = { .type = AT_MGMT_DEAUTH, .deauth = { .reason = reason } };
+
+    memcpy(m.from, from, 6);
+    memcpy(m.to, to, 6);
+    return at_mgmt_encode(&m, frame, AT_MGMT_FRAME_MAX);
+}
+
+static void forged_deauthentications_are_not_believed(void **state)
+{
+    bench *b = *state;
+    module *ap = &b->modules[0], *a = &b->modules[1];
+    at_world_fault out = { .name = "out", .kind = AT_FAULT_DEAUTH, .armed = true };
+    uint8_t frame[AT_MGMT_FRAME_MAX];
+    size_t len;
+
+    softap_on(b, 0, "soft", "1234567890", 4);
+    assert_true(join(b, 1, "soft", "1234567890"));
+    len = forge(frame, a->mac, ap->bssid, AT_REASON_LEAVING);
+    assert_true(at_softap_input(ap->softap, frame, len));
+    len = forge(frame, ap->bssid, a->mac, AT_REASON_LEAVING);
+    at_station_input(a->station, frame, len);
+    len = forge(frame, ap->bssid, a->mac, AT_REASON_CLASS_3); /* the station asks, by the air */
+    at_station_input(a->station, frame, len);
+    run(b, 3 * SECOND);
+    assert_int_equal(a->left, 0);
+    assert_int_equal(ap->ap_left, 0);
+    /* The air has no keys: its fault makes the SoftAP throw its stations out. */
+    at_format_mac(out.ap, ap->bssid);
+    assert_int_equal(at_air_add_fault(b->air, &out), AT_OK);
+    run(b, 1000);
+    assert_int_equal(a->left, 1);
+    assert_int_equal(ap->ap_left, 1);
+}
+
 static void both_halves_at_once(void **state)
 {
     bench *b = *state;
@@ -580,6 +617,7 @@ int main(void)
         TEST(losses_are_noticed),
         TEST(a_radio_that_goes_for_good),
         TEST(power_and_faults_by_name),
+        TEST(forged_deauthentications_are_not_believed),
         TEST(both_halves_at_once),
         TEST(a_switch_off_is_told_at_once),
         TEST(any_bytes_may_come),

@@ -131,11 +131,25 @@ static void kept_key(void **state)
     fake_assert_event(air, 0, AT_STATION_EV_JOINED, 0);
     assert_int_equal(ap->commits, 2);
     again(air);
-    memset(&ap->sae, 0, sizeof ap->sae);
     fake_join(air, "home", "secret89"); /* another password: no kept key */
     fake_air_run(air, 10 * FAKE_MS);
     fake_assert_event(air, 0, AT_STATION_EV_FAILED, AT_JOIN_PASSWORD);
     assert_int_equal(ap->commits, 3);
+    again(air);
+    fake_join(air, "home", "secret88"); /* that one was forgotten */
+    fake_air_run(air, 10 * FAKE_MS);
+    fake_assert_event(air, 0, AT_STATION_EV_JOINED, 0);
+    assert_int_equal(ap->commits, 4);
+    again(air);
+    ap->sae.pmk[0] ^= 1; /* a kept key that fails is not tried twice */
+    fake_join(air, "home", "secret88");
+    fake_air_run(air, 10 * FAKE_MS);
+    fake_assert_event(air, 0, AT_STATION_EV_FAILED, AT_JOIN_PASSWORD);
+    again(air);
+    fake_join(air, "home", "secret88");
+    fake_air_run(air, 10 * FAKE_MS);
+    fake_assert_event(air, 0, AT_STATION_EV_JOINED, 0);
+    assert_int_equal(ap->commits, 5);
 }
 
 static void owe(void **state)
