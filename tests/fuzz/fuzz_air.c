@@ -1,7 +1,8 @@
 /* The air, as a radio and a computer on the wire can reach it: a sequence of frames, each preceded
  * by its length (one byte) and a byte that says who sends it (bits 0-1: the radio, the wire, the
  * radio after a proper association, the uplink), whether its Ethernet header is made a proper one
- * (bits 2-4: the type), and how much time passes (the rest). */
+ * (bits 2-4: the type), and how much time passes (the rest). The second byte of all switches a fault
+ * on, and makes one access point a bridge, with its own DHCP or without. */
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,7 +21,7 @@ struct at_uplink {
 typedef struct bench {
     uint64_t now_us, seed;
     at_loop loop;
-    at_uplink uplinks[2];
+    at_uplink uplinks[3]; /* one per port, and a bridge */
 } bench;
 
 static uint64_t now_us(void *ctx)
@@ -56,11 +57,12 @@ static void receive(void *ctx, const uint8_t *frame, size_t len)
 static at_uplink *uplink_open(const at_uplink_config *config, char *error, size_t room)
 {
     bench *b = config->port;
-    at_uplink *up = &b->uplinks[b->uplinks[0].open ? 1 : 0];
+    at_uplink *up = b->uplinks;
 
     (void)error;
     (void)room;
-    assert(!up->open);
+    while (up->open)
+        assert(++up < b->uplinks + AT_COUNT(b->uplinks));
     up->open = true;
     up->config = *config;
     return up;
@@ -164,7 +166,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                              .log = &log,
                              .random = &random,
                              .world = &world,
-                             .slirp = &ops };
+                             .slirp = &ops,
+                             .tap = &ops };
     at_air_port *ports[2];
     at_reader r = at_reader_of(data, size);
     char error[100];
@@ -173,11 +176,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     at_heap_init(&heap, SIZE_MAX);
     at_loop_init(&b.loop, &clock, &waiter);
     config.policy = (at_policy)(at_get8(&r) % 3);
-    if ((at_get8(&r) & 1) != 0)
-        world.faults[0].armed = true;
+    uint8_t options = at_get8(&r);
+
+    world.faults[0].armed = (options & 1) != 0;
+    if ((options & 2) != 0)
+        world.aps[1].uplink = AT_UPLINK_TAP;
+    world.aps[1].dhcp_given = (options & 4) != 0;
     at_air *air = at_air_create(&config);
 
-    assert(air != NULL);
+    assert(air != NULL && at_air_open_bridges(air, error, sizeof error));
     ports[0] = at_air_attach_radio(air, (const uint8_t[6]){ 2, 0, 0, 0, 0, 1 }, receive, &b);
     ports[1] = at_air_attach_wired(air, "open", receive, &b);
     while (r.ok && r.left > 0)

@@ -188,7 +188,8 @@ def test_broadcast_and_multicast(module, lab, world):
 def test_two_modules_behind_one_tap(module, lab, world, tmp_path):
     """One bridge for all stations: they reach the kernel and each other."""
     path = tmp_path / "air"
-    air = subprocess.Popen([*lab.prefix, attache.PROGRAM, "air", "--air", str(path), "--world",
+    capture = tmp_path / "air.pcap"
+    air = subprocess.Popen([*lab.prefix, attache.PROGRAM, "air", "--air", str(path), "--pcap", str(capture), "--world",
                             str(world(WORLD + "dhcp = on\n"))], stdout=subprocess.PIPE)
     try:
         assert air.stdout.readline()
@@ -216,9 +217,10 @@ def test_two_modules_behind_one_tap(module, lab, world, tmp_path):
         two.command('AT+CIPSTART=1,"UDP","10.7.0.255",9,6000,2', b"1,CONNECT\r\n" + OK)
         with udp_socket(lab) as peer:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            peer.sendto(b"both", ("10.7.0.255", 6000))
-            one.exactly(b"\r\n+IPD,4:both")
-            two.exactly(b"\r\n+IPD,1,4:both")
+            peer.sendto(b"both of you", ("10.7.0.255", 6000))
+            one.exactly(b"\r\n+IPD,11:both of you")
+            two.exactly(b"\r\n+IPD,1,11:both of you")
+        assert capture.read_bytes().count(b"both of you") == 1
     finally:
         air.terminate()
         air.wait(PATIENCE_S)
