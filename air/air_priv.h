@@ -171,6 +171,7 @@ typedef struct air_fault {
     at_timer timer;
     uint64_t bytes_left;
     bool strike; /* became active, what it does to members waits for the task */
+    bool healed; /* was active, and kept members from hearing the router */
 } air_fault;
 
 typedef struct air_asker { /* whose DNS query it is, and which of our addresses was asked */
@@ -343,6 +344,8 @@ void air_gateway_refuse(at_air_port *port, const at_ether *ether, const at_ipv4 
 /* ---- gateway6.c ---- */
 void air_gateway6_init(air_ap *ap);
 void air_gateway6_stop(air_ap *ap);
+/* What the router says reaches the member again: it says it. */
+void air_gateway6_heard(at_air_port *port);
 void air_gateway6_input(at_air_port *port, const at_ether *ether, const uint8_t *frame, size_t len);
 void air_gateway6_address(const air_ap *ap, uint8_t address[16]);
 /* The IPv6 address of a host of this computer; false: it has none at this access point. */

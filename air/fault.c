@@ -89,6 +89,12 @@ static void add_up_all(at_air *air)
     at_loop_post(air->config.loop, &air->strike);
 }
 
+/* A station under it may have missed what the IPv6 router said. */
+static bool makes_deaf(at_fault_kind kind)
+{
+    return kind == AT_FAULT_LOSS || kind == AT_FAULT_HALF_OPEN || kind == AT_FAULT_NO_RA;
+}
+
 /* The one place where a fault changes its state. */
 static void set_state(air_fault *fault, air_fault_state state)
 {
@@ -106,6 +112,7 @@ static void set_state(air_fault *fault, air_fault_state state)
                   state == AIR_FAULT_ACTIVE ? "true" : "false");
     }
     at_timer_stop(air->config.loop, &fault->timer);
+    fault->healed = fault->state == AIR_FAULT_ACTIVE && makes_deaf(fault->def.kind);
     fault->state = state;
     fault->strike = state == AIR_FAULT_ACTIVE;
     add_up_all(air);
@@ -157,6 +164,21 @@ static void throw_out(const air_fault *fault, air_ap *ap)
     }
 }
 
+static void tell_healed(const air_fault *fault)
+{
+    at_air *air = fault->air;
+
+    for (air_ap *ap = air_next_ap(air, NULL); ap != NULL; ap = air_next_ap(air, ap)) {
+        at_air_port *next;
+
+        for (at_air_port *port = ap->members; port != NULL; port = next) {
+            next = port->next_member;
+            if (concerns_link(fault, ap, port->mac))
+                air_gateway6_heard(port);
+        }
+    }
+}
+
 /* The task behind set_state. */
 static void strike(void *arg)
 {
@@ -165,6 +187,10 @@ static void strike(void *arg)
     for (uint32_t i = 0; i < air->fault_count; i++) {
         air_fault *fault = &air->faults[i];
 
+        if (fault->healed) {
+            fault->healed = false;
+            tell_healed(fault);
+        }
         if (!fault->strike)
             continue;
         fault->strike = false;

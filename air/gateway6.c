@@ -7,7 +7,8 @@
  *
  * Router advertisements answer solicitations at once. Their lifetime is the longest there is, and
  * one timer of hours renews it while there are stations that asked: an idle air does not wake for
- * IPv6. A station forms its addresses itself; there is no DHCPv6.
+ * IPv6. A station asks three times in twelve seconds and then waits, so when a fault that made it
+ * deaf ends, it is told. A station forms its addresses itself; there is no DHCPv6.
  */
 #include "air/air_priv.h"
 
@@ -102,6 +103,8 @@ static void advertise(at_air_port *port, const uint8_t to[16], const uint8_t to_
                             .prefix_valid_s = PREFIX_VALID_S,
                             .prefix_preferred_s = PREFIX_PREFERRED_S };
 
+    if (port->effects.kinds[AT_FAULT_NO_RA])
+        return;
     memcpy(router.from, link_local, 16);
     memcpy(router.mac, ap->gateway_mac, 6);
     memcpy(router.prefix, ap->def->prefix6, 16);
@@ -116,6 +119,12 @@ static void to_all(at_air_port *port)
 
     at_ipv6_group_mac(at_ipv6_all_nodes, mac);
     advertise(port, at_ipv6_all_nodes, mac);
+}
+
+void air_gateway6_heard(at_air_port *port)
+{
+    if (port->ap->def->ipv6 && port->ap->host == NULL && port->ap->uplink == NULL)
+        to_all(port);
 }
 
 static void renew(void *arg)

@@ -68,6 +68,7 @@ typedef enum at_fault_kind {
     AT_FAULT_NO_ASSOC,  /* association requests are not answered */
     AT_FAULT_NO_EAPOL,  /* handshake frames are not sent */
     AT_FAULT_NO_DNS,    /* the DNS answerer is silent */
+    AT_FAULT_NO_RA,     /* the IPv6 router sends no advertisements */
     AT_FAULT_BAD_DNS,   /* it answers nonsense; value: which, at_bad_dns */
     AT_FAULT_KINDS
 } at_fault_kind;

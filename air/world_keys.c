@@ -33,7 +33,7 @@ static const char *const kind_names[AT_FAULT_KINDS] = {
     [AT_FAULT_NO_DHCP] = "no_dhcp",     [AT_FAULT_BAD_DHCP] = "bad_dhcp",
     [AT_FAULT_DEAUTH] = "deauth",       [AT_FAULT_NO_ASSOC] = "no_assoc",
     [AT_FAULT_NO_EAPOL] = "no_eapol",   [AT_FAULT_NO_DNS] = "no_dns",
-    [AT_FAULT_BAD_DNS] = "bad_dns",
+    [AT_FAULT_NO_RA] = "no_ra",         [AT_FAULT_BAD_DNS] = "bad_dns",
 };
 
 const char *at_fault_kind_name(at_fault_kind kind)
@@ -486,7 +486,7 @@ static bool set_kind(world_parse *p, const world_key *key, const char *value)
     if (!at_fault_kind_parse(value, &fault->kind))
         return fail_value(p, key,
                           "loss, delay, duplicate, rate, half_open, ap_off, no_dhcp, "
-                          "bad_dhcp, deauth, no_assoc, no_eapol, no_dns or bad_dns");
+                          "bad_dhcp, deauth, no_assoc, no_eapol, no_dns, no_ra or bad_dns");
     return true;
 }
 

@@ -12,6 +12,7 @@
 #include "net/net_priv.h"
 
 #include "lwip/igmp.h"
+#include "lwip/memp.h"
 #include "lwip/mld6.h"
 #include "lwip/udp.h"
 
@@ -19,6 +20,9 @@
 #include "net/datagram.h"
 
 #define UDP_PAYLOAD_MAX 65507u
+/* IPv6 packets that wait for a neighbour's address, three seconds at most: two of the largest
+ * datagrams of AT+CIPSEND. lwIP bounds them by its pools only, and here it has none. */
+#define WAITING_MAX 16u
 
 typedef struct arrived {
     struct pbuf *p;
@@ -204,6 +208,8 @@ at_err at_datagram_send(at_datagram *d, const void *data, size_t len, const at_a
 
     if (len > UDP_PAYLOAD_MAX)
         return AT_ERR_INVALID;
+    if (memp_pools[MEMP_ND6_QUEUE]->stats->used >= WAITING_MAX)
+        return AT_ERR_NOMEM;
     net_enter(d->net);
     p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)len, PBUF_RAM);
     if (p == NULL)

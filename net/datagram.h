@@ -24,7 +24,8 @@ void at_datagram_close(at_datagram *d); /* leaves groups, drops what is queued; 
 at_err at_datagram_join(at_datagram *d, const at_addr *group);
 uint16_t at_datagram_port(const at_datagram *d); /* the local one */
 
-/* Larger than the MTU: sent in fragments. AT_ERR_NOMEM (also: the radio's queue is full),
+/* Larger than the MTU: sent in fragments. AT_ERR_NOMEM (also: the radio's queue is full, or that of IPv6 packets
+ * whose neighbour does not answer),
  * AT_ERR_UNREACHABLE, AT_ERR_INVALID (more than 65507 bytes). */
 at_err at_datagram_send(at_datagram *d, const void *data, size_t len, const at_addr *to,
                         uint16_t port);
