@@ -63,7 +63,8 @@ struct at_uplink {
     size_t used, size;
     uint64_t lost;
     lx_merge merge;   /* segments of the station */
-    uint64_t busy_us; /* something passed last */
+    bool busy;        /* something passed since the last wait, ... */
+    uint64_t busy_us; /* ... or by then */
 };
 
 /* ---- frames to the station ---- */
@@ -104,7 +105,7 @@ static void queue_frame(at_uplink *up, const uint8_t *frame, size_t len)
     if (is_ipv6(frame, len))
         memcpy(up->queue + up->used + sizeof head + 6, up->config.gateway_mac, 6);
     up->used += sizeof head + len;
-    up->busy_us = at_loop_now(up->config.loop);
+    up->busy = true;
     at_loop_post(up->config.loop, &up->drain);
 }
 
@@ -317,6 +318,9 @@ static size_t fill(void *arg, struct pollfd *fds, size_t room, uint64_t *deadlin
     uint64_t now = at_loop_now(up->config.loop);
 
     up->lib.pollfds_fill(up->slirp, &timeout_ms, add_poll, &state);
+    if (up->busy)
+        up->busy_us = now;
+    up->busy = false;
     if (timeout_ms >= SLOW_MS && now - up->busy_us > QUIET_US)
         timeout_ms = QUIET_MS;
     *deadline_us = now + (uint64_t)timeout_ms * 1000u;
@@ -342,10 +346,8 @@ static void done(void *arg, const struct pollfd *fds, size_t count)
     at_uplink *up = arg;
     fill_state state = { .fds = (struct pollfd *)(uintptr_t)fds, .count = count };
 
-    for (size_t i = 0; i < count; i++) {
-        if (fds[i].revents != 0)
-            up->busy_us = at_loop_now(up->config.loop);
-    }
+    for (size_t i = 0; i < count; i++)
+        up->busy = up->busy || fds[i].revents != 0;
     up->lib.pollfds_poll(up->slirp, 0, get_revents, &state);
     if (up->used > 0)
         drain(up);
@@ -414,7 +416,7 @@ static at_uplink *slirp_open(const at_uplink_config *config, char *error, size_t
         return NULL;
     }
     lx_slirp_settle(&up->lib);
-    up->busy_us = at_loop_now(config->loop);
+    up->busy = true;
     up->group = (lx_group){ .fill = fill, .done = done, .arg = up };
     lx_group_add(port->poller, &up->group);
     return up;
@@ -446,7 +448,7 @@ static void slirp_take(at_uplink *up, const uint8_t *frame, size_t len)
 {
     if (len > FRAME_MAX || !learn_sender(up, frame, len))
         return;
-    up->busy_us = at_loop_now(up->config.loop);
+    up->busy = true;
     if (!lx_merge_add(&up->merge, frame, len)) {
         input_merged(up);
         if (!lx_merge_add(&up->merge, frame, len))
