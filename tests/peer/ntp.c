@@ -13,11 +13,12 @@ typedef struct fields {
     int64_t unix_s, leap, stratum, mode, extra;
     char kiss[5];
     bool foreign;
+    char via[PEER_NAME_MAX + 1]; /* the endpoint that sends it; "": the one that was asked */
 } fields;
 
 static const fields well = { .stratum = 2, .mode = 4 };
 
-/* "UNIX [leap=N] [stratum=N] [mode=N] [extra=N] [kiss=CODE] [foreign]" */
+/* "UNIX [leap=N] [stratum=N] [mode=N] [extra=N] [kiss=CODE] [via=ENDPOINT] [foreign]" */
 static bool take(fields *f, char *args)
 {
     *f = well;
@@ -40,6 +41,10 @@ static bool take(fields *f, char *args)
         if (value == NULL)
             return false;
         *value++ = '\0';
+        if (strcmp(word, "via") == 0) {
+            at_copy_text(f->via, sizeof f->via, value);
+            continue;
+        }
         if (strcmp(word, "kiss") == 0) {
             f->stratum = 0;
             at_copy_text(f->kiss, sizeof f->kiss, value);
@@ -98,6 +103,7 @@ bool peer_ntp_parse(peer_endpoint *e, char *args)
 peer_step peer_ntp_step(peer_endpoint *e)
 {
     fields f;
+    peer_endpoint *other;
     uint8_t request[NTP_LEN], answer[NTP_LEN + 64];
     at_addr from;
     uint16_t port;
@@ -111,6 +117,9 @@ peer_step peer_ntp_step(peer_endpoint *e)
         request[0] != 0x23)
         return peer_fail(e, "no request of an NTP client, version 4");
     len = build(&f, request, answer, sizeof answer);
-    err = at_datagram_send(e->datagram, answer, len, &from, port);
+    other = f.via[0] != '\0' ? peer_find(e->peer, f.via) : e;
+    if (other == NULL || other->datagram == NULL)
+        return peer_fail(e, "no such endpoint");
+    err = at_datagram_send(other->datagram, answer, len, &from, port);
     return err == AT_OK ? PEER_OK : peer_fail_err(e, err);
 }

@@ -40,7 +40,7 @@
  *     ntp UNIX [FIELD=N ...]        the next datagram is a request of an NTP client; answers that it is
  *                                   UNIX. leap, stratum, mode: other than 0, 2, 4; kiss=CODE: a
  *                                   kiss of death; foreign: to another request; extra=N: N bytes
- *                                   more or less
+ *                                   more or less; via=NAME: sent by that endpoint
  *     mdns hear TEXT                the next datagram is this mDNS message (tests/peer/mdns.c says how
  *                                   it is written down)
  *     mdns ask NAME TYPE [unicast]  multicasts a question, from the endpoint's port

@@ -70,6 +70,20 @@ static void one_answer_sets_the_clock(void **state)
     assert_in_range(unix_s(b), NOON, NOON + 2);
 }
 
+/* The answer is on its way for two seconds: half of them have passed since it was sent. */
+static void half_of_the_way_is_added(void **state)
+{
+    bench *b = *state;
+
+    start("192.168.3.102", NULL);
+    bench_run_ms(b, 2000);
+    bench_peer(b, "n: ntp 1634558400");
+    bench_settle(b);
+    assert_int_equal(synchronisations, 1);
+    assert_in_range(offset_us + (int64_t)b->now_us, (NOON * 1000 + 990) * 1000,
+                    (NOON * 1000 + 1010) * 1000);
+}
+
 static void an_hour_costs_one_wake_up_and_one_answer(void **state)
 {
     bench *b = *state;
@@ -146,7 +160,7 @@ static void answers_from_elsewhere_do_not_count(void **state)
 
     bench_peer(b, "o: udp 124");
     start("192.168.3.102", NULL);
-    bench_peer(b, "n: ntp 1000000000 foreign");
+    bench_peer(b, "n: ntp 1000000000 via=o");
     bench_run_ms(b, 4000);
     assert_int_equal(synchronisations, 0);
     bench_peer(b, "o: close");
@@ -181,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(one_answer_sets_the_clock),
+        TEST(half_of_the_way_is_added),
         TEST(an_hour_costs_one_wake_up_and_one_answer),
         TEST(a_silent_server_is_followed_by_the_next),
         TEST(a_shorter_interval_counts_from_the_last_time),
