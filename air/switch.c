@@ -132,6 +132,15 @@ static const uint8_t *from_alias6(at_air_port *port, const at_ether *ether, cons
                : frame;
 }
 
+/* Two bytes tell most frames, before anything is parsed. */
+static bool may_be_icmp(const at_ether *ether)
+{
+    if (ether->payload_len < AT_IPV4_HEADER)
+        return false;
+    return ether->type == AT_ETHERTYPE_IPV6 ? ether->payload[6] == AT_IPPROTO_ICMPV6
+                                            : ether->payload[9] == AT_IPPROTO_ICMP;
+}
+
 /* The computer has no way to an address, and the uplink says so by an ICMP error about the first
  * segment. A module's stack goes on for minutes after that; a reset ends it at once, as for what
  * the policy refuses. Builds the frame; 0: it is something else. */
@@ -143,6 +152,8 @@ static size_t unreachable_as_reset(const at_ether *ether, uint8_t *reset)
     at_ipv6 ip6, quoted6;
     at_tcp tcp;
 
+    if (!may_be_icmp(ether))
+        return 0;
     if (ether->type == AT_ETHERTYPE_IPV4 &&
         at_ipv4_parse(&ip, ether->payload, ether->payload_len) &&
         at_icmp_refused_syn(&ip, &quoted, &tcp))
