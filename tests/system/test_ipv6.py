@@ -3,6 +3,7 @@ resolver, OpenSSL, and the kernel at the other end of a TAP."""
 import contextlib
 import re
 import socket
+import subprocess
 import threading
 import time
 
@@ -182,6 +183,37 @@ six.test = {PC6}
     connect6(port, listener6.getsockname()[1], "both.test")
     listener6.accept()[0].close()
     port.exactly(b"CLOSED\r\n")
+
+
+@pytest.fixture
+def resolving(tmp_path):
+    """A namespace whose resolver is a dnsmasq that knows dual.test and six.test; also the module's view of
+    /etc/resolv.conf."""
+    conf = tmp_path / "resolv.conf"
+    conf.write_text("nameserver 127.0.0.1\n")
+    for namespace in netns.fixture("dnsmasq"):
+        prefix = [*namespace.prefix, "unshare", "--mount", "sh", "-c",
+                  'mount --bind "$0" /etc/resolv.conf && exec "$@"', str(conf)]
+        if subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
+            pytest.skip("a file cannot be mounted over /etc/resolv.conf here")
+        namespace.start("dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--user=root", "--pid-file=", "--no-resolv",
+                        "--no-hosts", "--log-facility=-", "--listen-address=127.0.0.1", "--bind-interfaces",
+                        "--local=/test/", "--host-record=dual.test,192.0.2.7,2001:db8::7",
+                        "--host-record=six.test,2001:db8::6").until("started")
+        namespace.prefix = prefix
+        yield namespace
+
+
+def test_names_of_the_computers_resolver(module, resolving):
+    port = module(within=resolving).joined()
+    v6_on(port)
+    for servers in (None, f'1,"{GATEWAY6}"', '1,"fe80::1"'):  # over IPv4, over IPv6
+        if servers:
+            port.command(f"AT+CIPDNS={servers}")
+        assert port.ask('AT+CIPDOMAIN="dual.test"') == '+CIPDOMAIN:"192.0.2.7"\r\n'
+        assert port.ask('AT+CIPDOMAIN="dual.test",3') == '+CIPDOMAIN:"2001:db8::7"\r\n'
+        assert port.ask('AT+CIPDOMAIN="six.test"') == '+CIPDOMAIN:"2001:db8::6"\r\n'
+        port.command('AT+CIPDOMAIN="six.test",2', ERROR)
 
 
 # --- TLS ------------------------------------------------------------------------------------------
