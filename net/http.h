@@ -31,8 +31,8 @@ typedef struct at_http_params {
     uint32_t patience_ms;     /* silence of the peer after which it fails; 0: for ever */
     /* From a task of the loop, never before at_http_open returns; may close the client. */
     void (*on_event)(void *owner, unsigned events);
-    /* Each field of the response, name in lower case; cut: the value is only its beginning. Must not
-     * close the client. NULL: not asked for. */
+    /* Each field of the response, name as it came (at_http_same); cut: the value is only its beginning.
+     * Must not close the client. NULL: not asked for. */
     void (*on_field)(void *owner, const char *name, const char *value, bool cut);
     void *owner;
 } at_http_params;

@@ -244,9 +244,9 @@ static void on_field(void *owner, const char *name, const char *value, bool cut)
 {
     at_update *u = owner;
 
-    if (strcmp(name, "content-encoding") == 0)
-        u->encoded = strcmp(value, "identity") != 0;
-    if (strcmp(name, "location") != 0 || cut)
+    if (at_http_same(name, "content-encoding"))
+        u->encoded = !at_http_same(value, "identity");
+    if (!at_http_same(name, "location") || cut)
         return;
     update_forget_text(u, &u->location);
     u->location = at_alloc(u->config.heap, strlen(value) + 1);

@@ -122,7 +122,7 @@ static char lower(char c)
     return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
 
-static bool same_word(const char *text, const char *word)
+bool at_http_same(const char *text, const char *word)
 {
     size_t i = 0;
     while (text[i] != '\0' && lower(text[i]) == word[i]) {
@@ -187,9 +187,6 @@ static bool split_field(at_http_parser *p)
         return false;
     }
     *colon = '\0';
-    for (char *c = p->line; *c != '\0'; c++) {
-        *c = lower(*c);
-    }
     p->name = p->line;
     p->value = colon + 1;
     while (*p->value == ' ' || *p->value == '\t') {
@@ -221,7 +218,7 @@ static bool parse_length(const char *text, uint64_t *value)
 static const char *note_field(at_http_parser *p)
 {
     uint64_t length;
-    if (same_word(p->name, "content-length")) {
+    if (at_http_same(p->name, "content-length")) {
         if (p->cut || !parse_length(p->value, &length)) {
             return "Content-Length is not a number";
         }
@@ -230,13 +227,13 @@ static const char *note_field(at_http_parser *p)
         }
         p->has_length = true;
         p->length = length;
-    } else if (same_word(p->name, "transfer-encoding")) {
-        if (p->cut || p->has_encoding || !same_word(p->value, "chunked")) {
+    } else if (at_http_same(p->name, "transfer-encoding")) {
+        if (p->cut || p->has_encoding || !at_http_same(p->value, "chunked")) {
             return "the only Transfer-Encoding understood is chunked";
         }
         p->has_encoding = true;
-    } else if (same_word(p->name, "connection")) {
-        p->keep = p->keep && !same_word(p->value, "close");
+    } else if (at_http_same(p->name, "connection")) {
+        p->keep = p->keep && !at_http_same(p->value, "close");
     }
     return NULL;
 }

@@ -72,6 +72,9 @@ typedef struct at_http_parser {
     uint64_t left;
 } at_http_parser;
 
+/* Names of fields, and most of their words, are the same in any case. word: in small letters. */
+bool at_http_same(const char *text, const char *word);
+
 /* line is memory of room bytes for one line, used until the end. method: what was asked. */
 void at_http_parse_start(at_http_parser *p, at_http_method method, char *line, size_t room);
 /* Takes bytes from *data, moves both on. */

@@ -36,7 +36,8 @@ static void on_field(void *owner, const char *name, const char *value, bool cut)
                    cut ? " (cut)" : "");
 }
 
-static at_err try_open(bench *b, client *c, const char *text, uint32_t patience_ms)
+static at_err try_request(bench *b, client *c, const char *text, uint32_t patience_ms,
+                          at_http_request request)
 {
     const char *why;
     at_url url;
@@ -44,7 +45,7 @@ static at_err try_open(bench *b, client *c, const char *text, uint32_t patience_
                               .loop = &b->loop,
                               .heap = &b->heap,
                               .log = &b->log,
-                              .request = { .method = AT_HTTP_GET, .url = &url },
+                              .request = request,
                               .patience_ms = patience_ms,
                               .on_event = on_event,
                               .on_field = on_field,
@@ -52,7 +53,13 @@ static at_err try_open(bench *b, client *c, const char *text, uint32_t patience_
 
     *c = (client){ .b = b };
     assert_int_equal(at_url_parse(text, strlen(text), &url, &why), AT_OK);
+    params.request.url = &url;
     return at_http_open(&params, &c->http, NULL);
+}
+
+static at_err try_open(bench *b, client *c, const char *text, uint32_t patience_ms)
+{
+    return try_request(b, c, text, patience_ms, (at_http_request){ .method = AT_HTTP_GET });
 }
 
 static void wait_events(client *c, unsigned events)
@@ -119,7 +126,7 @@ static void a_counted_body(void **state)
     wait_events(&c, AT_HTTP_ANSWERED);
     assert_int_equal(at_http_response_of(c.http)->status, 200);
     assert_int_equal(at_http_response_of(c.http)->length, 11);
-    assert_string_equal(c.fields, "content-length=11|x=y|");
+    assert_string_equal(c.fields, "Content-Length=11|X=y|");
     bench_peer(b, "p: send  world and more");
     assert_int_equal(read_all(&c, text, sizeof text, 3), AT_ERR_CLOSED);
     assert_string_equal(text, "hello world");
@@ -204,6 +211,97 @@ static void a_big_body_waits_in_the_window(void **state)
     done(&c);
 }
 
+/* The peer takes nothing at first: what does not fit is told, and goes on when there is room. */
+static void a_body_is_sent_as_there_is_room(void **state)
+{
+    enum { SIZE = 100000 };
+    static uint8_t body[SIZE];
+    bench *b = *state;
+    client c;
+    char text[64];
+    uint32_t seed = 7 | 1;
+    size_t done;
+    at_http_request post = { .method = AT_HTTP_POST, .has_body = true, .body_len = SIZE };
+
+    for (size_t i = 0; i < SIZE; i++) {
+        seed ^= seed << 13;
+        seed ^= seed >> 17;
+        seed ^= seed << 5;
+        body[i] = (uint8_t)(seed >> 24);
+    }
+    bench_peer(b, "l: listen tcp 8020");
+    assert_int_equal(try_request(b, &c, "http://192.168.3.102:8020/up", 30000, post), AT_OK);
+    assert_int_equal(at_http_write(c.http, body, SIZE), 0);
+    bench_peer(b, "l: accept p");
+    bench_peer(b, "p: window stop");
+    wait_events(&c, AT_HTTP_OPENED);
+    c.events = 0;
+    done = at_http_write(c.http, body, SIZE);
+    assert_in_range(done, 1, SIZE - 1);
+    bench_run_ms(b, 1000);
+    bench_peer(b, "p: window go");
+    bench_peer(b, "p: expect POST /up HTTP/1.1\\r\\nHost: 192.168.3.102:8020\\r\\nConnection: "
+                  "close\\r\\nContent-Length: 100000\\r\\n\\r\\n");
+    bench_tell(b, "p: drain 100000 7");
+    while (done < SIZE) {
+        wait_events(&c, AT_HTTP_WRITABLE);
+        c.events = 0;
+        done += at_http_write(c.http, body + done, SIZE - done);
+    }
+    assert_string_equal(bench_answer(b), "p: ok");
+    bench_peer(b, "p: send HTTP/1.1 201 Created\\r\\nContent-Length: 2\\r\\n\\r\\nok");
+    wait_events(&c, AT_HTTP_ANSWERED);
+    assert_int_equal(at_http_response_of(c.http)->status, 201);
+    assert_int_equal(read_all(&c, text, sizeof text, 64), AT_ERR_CLOSED);
+    assert_string_equal(text, "ok");
+    done = at_http_write(c.http, body, 1);
+    assert_int_equal(done, 0); /* it is over */
+    at_http_close(c.http);
+    bench_peer(b, "l: close");
+    bench_peer(b, "p: close");
+}
+
+static void an_answer_may_come_before_the_body_is_sent(void **state)
+{
+    bench *b = *state;
+    client c;
+    char text[64];
+    at_http_request put = { .method = AT_HTTP_PUT, .has_body = true, .body_len = 1000 };
+
+    bench_peer(b, "l: listen tcp 8021");
+    assert_int_equal(try_request(b, &c, "http://192.168.3.102:8021/up", 30000, put), AT_OK);
+    bench_peer(b, "l: accept p");
+    bench_peer(b, "p: send HTTP/1.1 413 Too Large\\r\\nContent-Length: 2\\r\\n\\r\\nno");
+    wait_events(&c, AT_HTTP_ANSWERED);
+    assert_int_equal(at_http_response_of(c.http)->status, 413);
+    assert_int_equal(read_all(&c, text, sizeof text, 64), AT_ERR_CLOSED);
+    assert_string_equal(text, "no");
+    at_http_close(c.http);
+    bench_peer(b, "l: close");
+    bench_peer(b, "p: close");
+}
+
+static void head_has_no_body(void **state)
+{
+    bench *b = *state;
+    client c;
+    char text[64];
+    at_http_request head = { .method = AT_HTTP_HEAD };
+
+    bench_peer(b, "l: listen tcp 8022");
+    assert_int_equal(try_request(b, &c, "http://192.168.3.102:8022/", 30000, head), AT_OK);
+    bench_peer(b, "l: accept p");
+    bench_peer(b, "p: send HTTP/1.1 200 OK\\r\\nContent-Length: 1000\\r\\n\\r\\n");
+    wait_events(&c, AT_HTTP_ANSWERED);
+    assert_int_equal(at_http_response_of(c.http)->length, 1000);
+    assert_int_equal(at_http_response_of(c.http)->body, AT_HTTP_BODY_NONE);
+    assert_int_equal(read_all(&c, text, sizeof text, 64), AT_ERR_CLOSED);
+    assert_string_equal(text, "");
+    at_http_close(c.http);
+    bench_peer(b, "l: close");
+    bench_peer(b, "p: close");
+}
+
 static void failures_say_why(void **state)
 {
     bench *b = *state;
@@ -271,11 +369,9 @@ static void what_cannot_be_asked(void **state)
     bench *b = *state;
     client c;
     char line[100] = "https://";
-    at_tls_params tls = { .verify = false };
 
     assert_int_equal(try_open(b, &c, "https://192.168.3.102/", 30000), AT_ERR_INVALID);
     memset(line + 8, 'a', AT_TLS_NAME_MAX + 1);
-    (void)tls;
     assert_int_equal(try_open(b, &c, line, 30000), AT_ERR_INVALID);
 }
 
@@ -301,6 +397,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_body_to_the_end, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(a_big_body_waits_in_the_window, bench_setup,
                                         bench_teardown),
+        cmocka_unit_test_setup_teardown(a_body_is_sent_as_there_is_room, bench_setup,
+                                        bench_teardown),
+        cmocka_unit_test_setup_teardown(an_answer_may_come_before_the_body_is_sent, bench_setup,
+                                        bench_teardown),
+        cmocka_unit_test_setup_teardown(head_has_no_body, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(failures_say_why, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(it_can_be_closed_at_any_event, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_asked, bench_setup, bench_teardown),

@@ -89,19 +89,19 @@ static void bodies(void **state)
 {
     (void)state;
     GET("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-        "200|content-length=5|{counted|hello}");
+        "200|Content-Length=5|{counted|hello}");
     GET("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP",
-        "200|content-length=5|{counted|hello}rest");
+        "200|Content-Length=5|{counted|hello}rest");
     GET("HTTP/1.0 200 OK\r\n\r\nhello", "200|{to end|hello}");
-    GET("HTTP/1.1 200\r\nA:b\r\n\r\n", "200|a=b|{to end|}");
-    GET("HTTP/1.1 200 OK\nContent-Length:\t2 \n\nab", "200|content-length=2|{counted|ab}");
-    GET("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "404|content-length=0|{none|}");
-    GET("HTTP/1.1 204 No Content\r\nContent-Length: 9\r\n\r\n", "204|content-length=9|{none|}");
+    GET("HTTP/1.1 200\r\nA:b\r\n\r\n", "200|A=b|{to end|}");
+    GET("HTTP/1.1 200 OK\nContent-Length:\t2 \n\nab", "200|Content-Length=2|{counted|ab}");
+    GET("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "404|Content-Length=0|{none|}");
+    GET("HTTP/1.1 204 No Content\r\nContent-Length: 9\r\n\r\n", "204|Content-Length=9|{none|}");
     GET("HTTP/1.1 304 \r\n\r\n", "304|{none|}");
     GET("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
-        "200|content-length=3|content-length=3|{counted|abc}");
+        "200|Content-Length=3|Content-Length=3|{counted|abc}");
     expect(AT_HTTP_HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 38,
-           "200|content-length=5|{none|}");
+           "200|Content-Length=5|{none|}");
 }
 
 static void chunks(void **state)
@@ -109,11 +109,11 @@ static void chunks(void **state)
     (void)state;
     GET("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n"
         "5\r\nhello\r\n0A;x=\"y\"\r\n0123456789\r\n0\r\n\r\n",
-        "200|transfer-encoding=Chunked|{chunked|hello0123456789}");
+        "200|Transfer-Encoding=Chunked|{chunked|hello0123456789}");
     GET("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1 \na\n000\nTrailer: x\nB: y\n\n",
-        "200|transfer-encoding=chunked|{chunked|a}");
+        "200|Transfer-Encoding=chunked|{chunked|a}");
     GET("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nrest",
-        "200|transfer-encoding=chunked|{chunked|}rest");
+        "200|Transfer-Encoding=chunked|{chunked|}rest");
 }
 
 static void interim_responses_are_passed_over(void **state)
@@ -121,17 +121,17 @@ static void interim_responses_are_passed_over(void **state)
     (void)state;
     GET("HTTP/1.1 100 Continue\r\nContent-Length: 7\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n"
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
-        "200|content-length=1|{counted|x}");
+        "200|Content-Length=1|{counted|x}");
     GET("HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\nxx",
-        "101|upgrade=websocket|{none|}rest");
+        "101|Upgrade=websocket|{none|}rest");
 }
 
 static void what_is_refused(void **state)
 {
-    static const char framing[] = "200|content-length=3|!there are two different Content-Lengths";
+    static const char framing[] = "200|Content-Length=3|!there are two different Content-Lengths";
     (void)state;
     GET("", "!the connection ended inside the header");
-    GET("HTTP/1.1 200 OK\r\nA: b\r\n", "200|a=b|!the connection ended inside the header");
+    GET("HTTP/1.1 200 OK\r\nA: b\r\n", "200|A=b|!the connection ended inside the header");
     GET("HTTP/2 200\r\n\r\n", "!the answer is not HTTP/1.x");
     GET("HTTP/1.1 20\r\n\r\n", "!the answer is not HTTP/1.x");
     GET("HTTP/1.1 2000 OK\r\n\r\n", "!the answer is not HTTP/1.x");
@@ -143,7 +143,7 @@ static void what_is_refused(void **state)
     GET("HTTP/1.1 200 OK\r\n: b\r\n\r\n", "200|!a line of the header is not \"name: value\"");
     GET("HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n", "200|!a line of the header is not \"name: value\"");
     GET("HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
-        "200|a=b|!a line of the header is not \"name: value\"");
+        "200|A=b|!a line of the header is not \"name: value\"");
     GET("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", framing);
     GET("HTTP/1.1 200 OK\r\nContent-Length: 3, 3\r\n\r\n", "200|!Content-Length is not a number");
     GET("HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\n", "200|!Content-Length is not a number");
@@ -153,16 +153,16 @@ static void what_is_refused(void **state)
     GET("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
         "200|!the only Transfer-Encoding understood is chunked");
     GET("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
-        "200|transfer-encoding=chunked|content-length=3|!Transfer-Encoding beside a "
+        "200|Transfer-Encoding=chunked|Content-Length=3|!Transfer-Encoding beside a "
         "Content-Length, or in HTTP/1.0");
     GET("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "200|transfer-encoding=chunked|!Transfer-Encoding beside a Content-Length, or in HTTP/1.0");
+        "200|Transfer-Encoding=chunked|!Transfer-Encoding beside a Content-Length, or in HTTP/1.0");
     GET("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell",
-        "200|content-length=5|{counted|hell!the connection ended inside the body");
+        "200|Content-Length=5|{counted|hell!the connection ended inside the body");
 }
 
 #define CHUNKED "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-#define TOLD    "200|transfer-encoding=chunked|{chunked|"
+#define TOLD    "200|Transfer-Encoding=chunked|{chunked|"
 
 static void bad_chunks(void **state)
 {
@@ -185,7 +185,7 @@ static void long_lines_are_cut(void **state)
     (void)state;
     (void)snprintf(text, sizeof text, "HTTP/1.1 200 OK\r\nX: %0600d\r\nContent-Length: 1\r\n\r\ny",
                    0);
-    (void)snprintf(wanted, sizeof wanted, "200|x=%0124d|cut|content-length=1|{counted|y}", 0);
+    (void)snprintf(wanted, sizeof wanted, "200|X=%0124d|cut|Content-Length=1|{counted|y}", 0);
     for (size_t size = 1; size < 200; size++) {
         read_message(&s, AT_HTTP_GET, text, strlen(text), size, AT_HTTP_LINE_MIN);
         assert_string_equal(s.text, wanted);
