@@ -348,6 +348,10 @@ void air_gateway6_stop(air_ap *ap);
 void air_gateway6_heard(at_air_port *port);
 void air_gateway6_input(at_air_port *port, const at_ether *ether, const uint8_t *frame, size_t len);
 void air_gateway6_address(const air_ap *ap, uint8_t address[16]);
+bool air_gateway6_in_prefix(const air_ap *ap, const uint8_t address[16]);
+/* The policy forbids it: a reset or an ICMP error. */
+void air_gateway6_refuse(at_air_port *port, const at_ether *ether, const at_ipv6 *ip,
+                         const char *why);
 /* The IPv6 address of a host of this computer; false: it has none at this access point. */
 bool air_host6_address(const air_ap *ap, uint32_t ipv4, uint8_t address[16]);
 /* The router or a host of this computer. *alias: 0 the router's address, AIR_ALIAS_LINK_LOCAL, or

@@ -12,9 +12,9 @@
  *             -> group                     all members
  *             -> anything else             dropped: stations are known from their association on
  *
- * The policy judges what a station sends out: `open` lets everything pass, `local` IPv4 within the
- * network of `gateway` and `prefix`, link-local IPv6, and group addresses; with `none` the TAP is
- * not opened and the access point is one without an uplink. What comes in is not judged.
+ * The policy judges what a station sends out: `open` lets everything pass, `local` what stays within
+ * the network of `gateway` and `prefix`, in `prefix6` or on the link; with `none` the TAP is not
+ * opened and the access point is one without an uplink. What comes in is not judged.
  *
  * The faults no_dhcp and no_dns lose what stations send to such servers. A station's address is
  * learned from what it sends.
@@ -26,8 +26,14 @@
 
 #include "proto/arp.h"
 
-#define IPV6_HEADER 40u
-#define IPV6_TO     24u /* offset of the destination */
+#define GROUP_LINK_SCOPE 2 /* of an IPv6 group: not beyond the link */
+
+typedef struct packet { /* what a station's frame carries; both NULL: something else */
+    const at_ipv4 *v4;
+    const at_ipv6 *v6;
+    at_ipv4 parsed4;
+    at_ipv6 parsed6;
+} packet;
 
 /* ---- life ---- */
 
@@ -104,15 +110,11 @@ void air_bridge_close(air_ap *ap)
 
 /* ---- what goes out ---- */
 
-/* Whether an IPv6 packet stays on the link: link-local (RFC 4291 2.5.6), unspecified, or a group of
- * the link's or the interface's scope (2.7). */
-static bool ipv6_is_local(const at_ether *ether)
+/* On the link, in the access point's prefix, or to a group of the link's scope (RFC 4291 2.7). */
+static bool ipv6_is_local(const air_ap *ap, const uint8_t to[16])
 {
-    const uint8_t *to = ether->payload + IPV6_TO;
-
-    if (ether->payload_len < IPV6_HEADER)
-        return false;
-    return (to[0] == 0xFE && (to[1] & 0xC0) == 0x80) || (to[0] == 0xFF && (to[1] & 0x0F) <= 2);
+    return at_ipv6_is_link_local(to) || air_gateway6_in_prefix(ap, to) ||
+           (at_ipv6_is_group(to) && (to[1] & 0x0F) <= GROUP_LINK_SCOPE);
 }
 
 static bool ipv4_is_local(const air_ap *ap, uint32_t address)
@@ -120,18 +122,20 @@ static bool ipv4_is_local(const air_ap *ap, uint32_t address)
     return (address & ap->netmask) == ap->network || at_ipv4_is_group(address);
 }
 
-static void go_out(at_air_port *port, const at_ether *ether, const at_ipv4 *ip,
-                   const uint8_t *frame, size_t len)
+/* Whether the policy lets it out; what it does not is refused. */
+static bool may_go_out(at_air_port *port, const at_ether *ether, const packet *p)
 {
-    const air_ap *ap = port->ap;
-    bool local = port->air->config.policy == AT_POLICY_LOCAL;
-
-    if (local && ip != NULL && !ipv4_is_local(ap, ip->to))
-        air_gateway_refuse(port, ether, ip, "policy is local");
-    else if (local && ether->type == AT_ETHERTYPE_IPV6 && !ipv6_is_local(ether))
-        port->air->counters.refused++;
-    else
-        port->air->config.tap->input(ap->uplink, frame, len);
+    if (port->air->config.policy != AT_POLICY_LOCAL)
+        return true;
+    if (p->v4 != NULL && !ipv4_is_local(port->ap, p->v4->to)) {
+        air_gateway_refuse(port, ether, p->v4, "policy is local");
+        return false;
+    }
+    if (p->v6 != NULL && !ipv6_is_local(port->ap, p->v6->to)) {
+        air_gateway6_refuse(port, ether, p->v6, "policy is local");
+        return false;
+    }
+    return true;
 }
 
 /* ---- what stations send ---- */
@@ -146,47 +150,55 @@ static void learn_arp(at_air_port *port, const at_ether *ether)
 }
 
 /* A datagram that the access point takes itself, or that a fault takes. */
-static bool taken(at_air_port *port, const at_ipv4 *ip)
+static bool taken(at_air_port *port, const packet *p)
 {
     const air_effects *effects = &port->effects;
     at_udp udp;
 
-    if (ip->protocol != AT_IPPROTO_UDP || !at_udp_parse(&udp, ip))
+    if (p->v4 != NULL ? !at_udp_parse(&udp, p->v4) : p->v6 == NULL || !at_udp_parse6(&udp, p->v6))
         return false;
     if (udp.to_port == AT_DNS_PORT)
         return effects->kinds[AT_FAULT_NO_DNS];
-    if (udp.to_port != AT_DHCP_SERVER_PORT)
+    if (p->v4 == NULL || udp.to_port != AT_DHCP_SERVER_PORT)
         return false;
     if (air_serves_dhcp(port->ap))
         air_gateway_dhcp(port, &udp);
     return air_serves_dhcp(port->ap) || effects->kinds[AT_FAULT_NO_DHCP];
 }
 
+static bool parse(packet *p, const at_ether *ether)
+{
+    *p = (packet){ .v4 = NULL };
+    if (ether->type == AT_ETHERTYPE_IPV4)
+        p->v4 = &p->parsed4;
+    if (ether->type == AT_ETHERTYPE_IPV6)
+        p->v6 = &p->parsed6;
+    return (p->v4 == NULL || at_ipv4_parse(&p->parsed4, ether->payload, ether->payload_len)) &&
+           (p->v6 == NULL || at_ipv6_parse(&p->parsed6, ether->payload, ether->payload_len));
+}
+
 void air_bridge_input(at_air_port *port, const uint8_t *frame, size_t len)
 {
     const air_ap *ap = port->ap;
-    bool group = at_ether_is_multicast(frame);
     at_ether ether;
-    at_ipv4 packet;
-    const at_ipv4 *ip = NULL;
+    packet p;
 
     if (!at_ether_parse(&ether, frame, len) || is_of_the_air(&ether))
         return;
-    if (ether.type == AT_ETHERTYPE_IPV4) {
-        if (!at_ipv4_parse(&packet, ether.payload, ether.payload_len)) {
-            port->air->counters.invalid++;
-            return;
-        }
-        ip = &packet;
-        air_gateway_learn(port, ip->from);
-        if (taken(port, ip))
-            return;
-    } else if (ether.type == AT_ETHERTYPE_ARP) {
-        learn_arp(port, &ether);
+    if (!parse(&p, &ether)) {
+        port->air->counters.invalid++;
+        return;
     }
-    if (group)
+    if (p.v4 != NULL)
+        air_gateway_learn(port, p.v4->from);
+    else if (ether.type == AT_ETHERTYPE_ARP)
+        learn_arp(port, &ether);
+    if (taken(port, &p))
+        return;
+    if (at_ether_is_multicast(frame))
         air_switch_flood(port, frame, len);
     else if (air_switch_to_member(port, frame, len) || memcmp(frame, ap->def->bssid, 6) == 0)
         return;
-    go_out(port, &ether, ip, frame, len);
+    if (may_go_out(port, &ether, &p))
+        port->air->config.tap->input(ap->uplink, frame, len);
 }

@@ -216,9 +216,15 @@ static void refuse(at_air_port *port, const at_ether *ether, const at_ipv6 *ip, 
     send_packet(port, ether->from, frame, len);
 }
 
-static bool in_prefix(const air_ap *ap, const uint8_t address[16])
+bool air_gateway6_in_prefix(const air_ap *ap, const uint8_t address[16])
 {
     return memcmp(ap->def->prefix6, address, 8) == 0;
+}
+
+void air_gateway6_refuse(at_air_port *port, const at_ether *ether, const at_ipv6 *ip,
+                         const char *why)
+{
+    refuse(port, ether, ip, AT_ICMP6_ADMIN_PROHIBITED, why);
 }
 
 static void go_out(at_air_port *port, const at_ether *ether, const at_ipv6 *ip,
@@ -229,20 +235,20 @@ static void go_out(at_air_port *port, const at_ether *ether, const at_ipv6 *ip,
     uint32_t alias;
     bool host = air_is_host6(ap, ip->to, &alias);
 
-    if (!host && (in_prefix(ap, ip->to) || at_ipv6_is_link_local(ip->to))) {
+    if (!host && (air_gateway6_in_prefix(ap, ip->to) || at_ipv6_is_link_local(ip->to))) {
         refuse(port, ether, ip, AT_ICMP6_ADDRESS_UNREACHABLE, "nobody has this address");
-    } else if (!host && !in_prefix(ap, ip->from)) {
+    } else if (!host && !air_gateway6_in_prefix(ap, ip->from)) {
         refuse(port, ether, ip, AT_ICMP6_BEYOND_SCOPE,
                "the sender's address is not of this network");
     } else if (!air_has_uplink(ap)) {
         refuse(port, ether, ip, host ? AT_ICMP6_PORT_UNREACHABLE : AT_ICMP6_NO_ROUTE,
                "the access point has no uplink");
     } else if (policy == AT_POLICY_NONE || (policy == AT_POLICY_LOCAL && !host)) {
-        refuse(port, ether, ip, AT_ICMP6_ADMIN_PROHIBITED,
-               policy == AT_POLICY_NONE ? "policy is none" : "policy is local");
+        air_gateway6_refuse(port, ether, ip,
+                            policy == AT_POLICY_NONE ? "policy is none" : "policy is local");
     } else if (ip->protocol != AT_IPPROTO_TCP && ip->protocol != AT_IPPROTO_UDP) {
-        refuse(port, ether, ip, AT_ICMP6_ADMIN_PROHIBITED,
-               "beyond this computer only TCP and UDP go out by IPv6");
+        air_gateway6_refuse(port, ether, ip,
+                            "beyond this computer only TCP and UDP go out by IPv6");
     } else if (air_uplink(port) == NULL) {
         refuse(port, ether, ip, AT_ICMP6_NO_ROUTE, "the uplink cannot be opened");
     } else {

@@ -19,6 +19,7 @@ WORLD = """
 password = lab-secret
 uplink = tap:tap0
 gateway = 10.7.0.1/24
+prefix6 = fd00:7::/64
 """
 JOIN_LAB = 'AT+CWJAP="lab","lab-secret"'
 
@@ -249,20 +250,54 @@ def test_policy_none_is_no_bridge(module, lab, world):
         port.until(ERROR, 5)
 
 
-def test_ipv6_passes(module, lab, world):
-    """A datagram of the kernel to all nodes is in the capture of the radio."""
-    capture = world().parent / "air.pcap"
-    running = module("--world", world(WORLD + "dhcp = on\n"), "--pcap", capture, within=lab)
-    port = running.started()
+def kernel_link_local(namespace):
+    return re.search(r"inet6 (fe80::\S+)/64", namespace.run("ip", "-6", "address", "show", "dev", "tap0")).group(1)
+
+
+def test_ipv6_of_the_link(module, lab, world):
+    """The kernel's neighbour discovery and TCP, link-local at both ends."""
+    port = module("--world", world(WORLD + "dhcp = on\n"), within=lab).started()
+    port.command("AT+CIPV6=1")
     join(port)
+    port.exactly(b"WIFI GOT IPv6 LL\r\n")
+    host = kernel_link_local(lab)
     with lab.inside():
-        probe, number = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM), socket.if_nametoindex("tap0")
-    with probe:
-        probe.sendto(b"all nodes", ("ff02::1", 9, 0, number))
-    # Frames keep their order: when this echo is answered, the datagram has been there.
-    port.ask(f'AT+PING="{HOST}"')
-    running.stop()
-    assert b"all nodes" in capture.read_bytes()
+        server = socket.create_server(("::", 0), family=socket.AF_INET6)
+    with server:
+        server.settimeout(PATIENCE_S)
+        port.command(f'AT+CIPSTART="TCPv6","{host}",{server.getsockname()[1]}', b"CONNECT\r\n" + OK)
+        connection, _ = server.accept()
+        with connection:
+            port.send_data(b"over the link")
+            assert connection.recv(100) == b"over the link"
+            connection.sendall(b"and back")
+            port.exactly(b"\r\n+IPD,8:and back")
+        port.exactly(b"CLOSED\r\n")
+
+
+def test_ipv6_of_a_router(module, lab, world):
+    """dnsmasq advertises a prefix; the module forms its address, and both ends connect."""
+    if why := netns.reason_against("dnsmasq"):
+        pytest.skip(why)
+    advertiser = lab.start("dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--user=root", "--pid-file=", "--port=0",
+                           "--log-facility=-", "--dhcp-leasefile=/dev/null", "--interface=tap0", "--bind-interfaces",
+                           "--enable-ra", "--dhcp-range=fd00:7::,ra-only,64,3600", "--log-dhcp")
+    advertiser.until("started")
+    port = module("--world", world(WORLD + "dhcp = on\n"), "--policy", "local", within=lab).started()
+    port.command("AT+CIPV6=1")
+    join(port)
+    port.until(b"WIFI GOT IPv6 GL\r\n")
+    own = re.search(r'\+CIPSTA:ip6gl:"([^"]+)"', port.ask("AT+CIPSTA?")).group(1)
+    assert own.startswith("fd00:7:")
+    port.command("AT+CIPMUX=1")
+    port.command('AT+CIPSERVER=1,80,"TCPv6"')
+    with lab.inside():
+        client = socket.create_connection((own, 80), PATIENCE_S)
+    with client:
+        port.exactly(b"0,CONNECT\r\n")
+        client.sendall(b"hello")
+        port.exactly(b"\r\n+IPD,0,5:hello")
+    port.exactly(b"0,CLOSED\r\n")
 
 
 NO_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")

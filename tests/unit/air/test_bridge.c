@@ -158,6 +158,8 @@ static void ipv6(fake_station *s, const uint8_t to[16])
 
     at_ether_build(frame, somebody, s->mac, AT_ETHERTYPE_IPV6);
     frame[AT_ETHER_HEADER] = 0x60;
+    frame[AT_ETHER_HEADER + 6] = AT_IPPROTO_UDP;
+    memcpy(frame + AT_ETHER_HEADER + 8, (uint8_t[16]){ 0xFE, 0x80, [15] = 7 }, 16);
     memcpy(frame + AT_ETHER_HEADER + 24, to, 16);
     fake_send(s, frame, sizeof frame);
 }
@@ -181,9 +183,13 @@ static void local_is_the_access_points_network(void **state)
     ipv6(s, (uint8_t[16]){ 0xFE, 0x80, 1 });
     ipv6(s, (uint8_t[16]){ 0xFF, 0x02, 1 });
     assert_int_equal(bench->uplink.count, 5);
+    ipv6(s, (uint8_t[16]){ 0xFD, 0, 0x01, 0x92, 0x01, 0x68, 0, 0x03, [15] = 9 });
+    assert_int_equal(bench->uplink.count, 6);
+    s->in_count = 0;
     ipv6(s, (uint8_t[16]){ 0x20, 0x01, 1 });
+    assert_int_equal(s->in_count, 1); /* an ICMP error */
     ipv6(s, (uint8_t[16]){ 0xFF, 0x0E, 1 });
-    assert_int_equal(bench->uplink.count, 5);
+    assert_int_equal(bench->uplink.count, 6);
     fake_stop(bench);
 }
 
