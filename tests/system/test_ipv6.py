@@ -11,7 +11,7 @@ import pytest
 
 import netns
 import tls_peers
-from attache import ERROR, OK, PATIENCE_S, PROMPT, cpu_ns
+from attache import ERROR, OK, PATIENCE_S, PROMPT, READY, cpu_ns
 from test_softap import air  # noqa: F401
 from tls_fixtures import certificate, exchange
 
@@ -218,19 +218,36 @@ def test_names_of_the_computers_resolver(module, resolving):
 
 # --- TLS ------------------------------------------------------------------------------------------
 
+def sslv6_server(peer, pki, *arguments):
+    openssl = peer(tls_peers.OpenSsl, "s_server", "-accept", "[::1]:0", *certificate(pki, "server"), *arguments)
+    return openssl, int(openssl.expect(rb"ACCEPT \S*:(\d+)\s")[1])
+
+
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 @pytest.mark.parametrize("auth", [0, 3])
 def test_sslv6_client(tls, peer, pki, version, auth):
     port = tls()
     v6_on(port)
-    openssl = peer(tls_peers.OpenSsl, "s_server", "-accept", "[::1]:0", *certificate(pki, "server"), "-CAfile",
-                   pki.path("ca", "crt"), version, *(("-Verify", "1", "-verify_return_error") if auth else ()))
-    to = int(openssl.expect(rb"ACCEPT \S*:(\d+)\s")[1])
+    openssl, to = sslv6_server(peer, pki, "-CAfile", pki.path("ca", "crt"), version,
+                               *(("-Verify", "1", "-verify_return_error") if auth else ()))
     port.command(f"AT+CIPSSLCCONF={auth}" + (",0,0" if auth else ""))
     connect6(port, to, PC6, "SSLv6")
     assert port.ask("AT+CIPSTATE?").startswith(f'+CIPSTATE:0,"SSLv6","{PC6}",{to},')
     exchange(port, openssl)
     port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
+
+
+def test_passthrough_at_power_up_over_sslv6(tls, peer, pki):
+    openssl, to = sslv6_server(peer, pki)
+    port = tls()
+    v6_on(port)
+    port.command(f'AT+SAVETRANSLINK=1,"{PC6}",{to},"SSLv6"')
+    port.command("AT+RST", OK + b"WIFI DISCONNECT\r\n" + READY)
+    port.write(b"kept until there is a link\n")
+    openssl.expect(rb"kept until there is a link")
+    openssl.send(b"and back\n")
+    port.exactly(b"and back\n")
+    port.leave_passthrough(answer=b"AT\r\n" + OK)
 
 
 # --- idle -----------------------------------------------------------------------------------------
