@@ -8,7 +8,8 @@
  * Pace. An address is told, and usable, when duplicate address detection has passed: one second
  * after its probe, as RFC 4862 has it and as on the part. lwIP probes at its next second; here the
  * tick begins with the interface, so the link-local address is there after one second and the
- * global one after two, whenever that was.
+ * global one after two, whenever that was; only when another interface is at it, the tick is that
+ * one's.
  *
  * An address that goes (off, link down, lifetime over) ends the connections over it like a lost
  * IPv4 address does. An address that somebody else has is never used; the log says so.
@@ -91,16 +92,19 @@ bool net_ip6_deliver(net_interface *interface)
 void net_ip6_start(net_interface *interface)
 {
     struct netif *lwip = &interface->lwip;
+    bool idle;
 
     if (!interface->up || !interface->net->ip6)
         return;
+    idle = net_timers_nd6_idle(interface->net); /* or an early tick would cut its wait short */
     netif_set_ip6_autoconfig_enabled(lwip, interface->id == AT_NETIF_STA);
     if (interface->id != AT_NETIF_STA)
         lwip->rs_count = 0;
     else
         nd6_restart_netif(lwip);
     netif_create_ip6_linklocal_address(lwip, 1);
-    net_timers_nd6_now(interface->net);
+    if (idle)
+        net_timers_nd6_now(interface->net);
 }
 
 void net_ip6_stop(net_interface *interface)

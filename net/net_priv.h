@@ -49,7 +49,8 @@ void net_enter(at_net *net);
 /* Arms the timer for what is needed next; before each wait of the loop. */
 void net_timers_arm(at_net *net);
 uint32_t net_timers_count(const at_net *net);
-void net_timers_nd6_now(at_net *net); /* a tick of ND6 now; the others follow every second */
+bool net_timers_nd6_idle(const at_net *net); /* nothing waits for the next tick of ND6 */
+void net_timers_nd6_now(at_net *net);        /* a tick now; the others follow every second */
 
 /* --- the interfaces (net.c) --- */
 typedef struct net_interface {

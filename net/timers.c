@@ -360,6 +360,11 @@ void net_timers_init(at_net *net)
     net->timers.sync_us = now;
 }
 
+bool net_timers_nd6_idle(const at_net *net)
+{
+    return nd6_wait(net) != 1;
+}
+
 void net_timers_nd6_now(at_net *net)
 {
     net_timers *timers = &net->timers;
