@@ -96,6 +96,49 @@ def test_a_server_that_refuses_our_certificate(tls, peer, pki, version):
         assert port.until(b"CLOSED\r\n").startswith(b"CONNECT\r\n")
 
 
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_credentials_in_der(tls, peer, pki, tmp_path, version):
+    """As in PEM; a certificate of another encoding than its key, too."""
+    cert, key, ca = (tmp_path / name for name in ("cert.der", "key.der", "ca.der"))
+    pki("x509", "-in", pki.path("client", "crt"), "-outform", "DER", "-out", cert)
+    pki("pkcs8", "-topk8", "-nocrypt", "-in", pki.path("client1", "key"), "-outform", "DER", "-out", key)
+    pki("x509", "-in", pki.path("ca", "crt"), "-outform", "DER", "-out", ca)
+    items = items_of(pki)
+    items[("client_cert", "client_cert.0")], items[("client_key", "client_key.1")], items[("client_ca", "client_ca.0")] = cert, key, ca
+    port = tls(items=items)
+    openssl = peer(tls_peers.server, *certificate(pki, "server"), "-CAfile", pki.path("ca", "crt"), "-Verify", "1",
+                   "-verify_return_error", version)
+    for conf in "3,0,0", "3,1,0":
+        port.command(f"AT+CIPSSLCCONF={conf}")
+        connect(port, openssl.port)
+        exchange(port, openssl)
+        port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
+
+
+def write_value(port, space, key, path):
+    """AT+SYSMFG with the bytes of a file."""
+    content = path.read_bytes()
+    port.command(f'AT+SYSMFG=2,"{space}","{key}",8,{len(content)}', PROMPT)
+    port.write(content)
+    port.exactly(OK)
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_a_replaced_ca_counts_for_the_next_connection(tls, peer, pki, version):
+    """Also when there is a session of the old one: it is not offered."""
+    port = tls()
+    openssl = peer(tls_peers.server, *certificate(pki, "server"), version)
+    port.command("AT+CIPSSLCCONF=2,0,0")
+    connect(port, openssl.port)
+    exchange(port, openssl)
+    write_value(port, "client_ca", "client_ca.0", pki.path("other-ca", "crt"))
+    exchange(port, openssl)
+    port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
+    connect(port, openssl.port, answer=refused(0x13))
+    write_value(port, "client_ca", "client_ca.0", pki.path("ca", "crt"))
+    connect(port, openssl.port)
+
+
 # --- bad servers ----------------------------------------------------------------------------------
 
 WEAK = ("-cipher", "DEFAULT@SECLEVEL=0")
@@ -136,6 +179,7 @@ def test_good_servers(tls, peer, pki):
     port.command("AT+CIPSSLCCONF=2,0,0")
     for cert, name, more in (("server", "", ()), ("server", "server.test", ()), ("recent", "SERVER.test", ()),
                              ("san", "san.test", ()), ("san", "one.wild.test", ()),
+                             ("san", HOST_ALIAS, ()),
                              ("leaf", "server.test", ("-cert_chain", pki.path("middle", "crt")))):
         openssl = peer(tls_peers.server, *certificate(pki, cert), *more)
         port.command(f'AT+CIPSSLCCN="{name}"')

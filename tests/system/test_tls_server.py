@@ -6,8 +6,8 @@ import time
 import pytest
 
 import tls_peers
-from attache import ERROR, OK, PROMPT
-from tls_fixtures import certificate, exchange, items_of
+from attache import OK, PROMPT
+from tls_fixtures import certificate, exchange, items_of, refused
 
 # --- the server -----------------------------------------------------------------------------------
 
@@ -40,10 +40,17 @@ def test_server_with_ca(serving, peer, pki, version):
     exchange(port, openssl, 0)  # nobody else has been told of, and the first is still there
 
 
-def test_server_without_certificate(module, tmp_path):
-    port = module().joined()
+@pytest.mark.parametrize("items, line, code", [
+    ((), b"NO CERT FOUND\r\n", 1),
+    (("server_cert",), b"NO PRVT_KEY FOUND\r\n", 2),
+    (("server_cert", "server_key"), b"NO CA FOUND\r\n", 3),
+])
+def test_missing_credentials(tls, pki, items, line, code):
+    kept = {key: path for key, path in items_of(pki).items() if key[0] in items}
+    port = tls(items=kept or {("mqtt_ca", "mqtt_ca"): pki.path("ca", "crt")})
     port.command("AT+CIPMUX=1")
-    port.command('AT+CIPSERVER=1,8070,"SSL"', b"NO CERT FOUND\r\n" + ERROR)
+    port.command('AT+CIPSERVER=1,8070,"SSL",1', line + refused(code))
+    assert port.ask("AT+CIPSERVER?") == "+CIPSERVER:0\r\n"
 
 
 def test_certificate_replaced_while_links_are_open(serving, peer, pki):
@@ -118,6 +125,30 @@ def test_deleted_while_shaking_hands(serving, peer, with_clients):
     waiting.stop()
     port.command('AT+CIPSERVER=1,8070,"SSL"')
     exchange(*next_client(port, peer, at, 0 if with_clients else 1))
+
+
+# --- passthrough ----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_passthrough_with_a_client(serving, peer, version):
+    """With one client at most (guide 4.2.10); the next one takes the place of the one that left."""
+    port, at = serving(most=1)
+    first = peer(tls_peers.client, at, version)
+    port.exactly(b"0,CONNECT\r\n")
+    port.command("AT+CIPMODE=1")
+    port.command("AT+CIPSEND", PROMPT)
+    port.write(b"down " * 4000 + b"the end\n")
+    first.expect(rb"the end\n")
+    assert b"down " * 4000 in first.text
+    first.send(b"up\n")
+    port.exactly(b"up\n")
+    first.send(b"Q\n")
+    first.process.wait(20)
+    second = peer(tls_peers.client, at, version)
+    second.expect(rb"Cipher is")
+    second.send(b"the next\n")
+    port.exactly(b"the next\n")
+    port.leave_passthrough()
 
 
 # --- resumption -----------------------------------------------------------------------------------

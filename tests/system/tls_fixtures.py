@@ -85,7 +85,7 @@ def exchange(port, openssl, link=None):
 @pytest.fixture
 def serving(module, pki, tmp_path):
     """A module with an SSL server on port 8070; gives its AT port and the port on this computer."""
-    def start(ca=0, clock=NOW, items=None):
+    def start(ca=0, clock=NOW, items=None, most=5):
         flash = tls_peers.flash_image(tmp_path, items_of(pki) if items is None else items)
         running = module("--flash", flash, "--forward", "0:8070")
         port = running.started()
@@ -95,6 +95,7 @@ def serving(module, pki, tmp_path):
         before = running.control.last_event()
         port.join()
         port.command("AT+CIPMUX=1")
+        port.command(f"AT+CIPSERVERMAXCONN={most}")
         port.command(f'AT+CIPSERVER=1,8070,"SSL",{ca}')
         port.module = running
         return port, running.control.wait("forward", since=before)["port"]

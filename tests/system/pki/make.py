@@ -71,7 +71,7 @@ def make(folder):
     pki.make("middle", "ca", extensions=CA)
     pki.make("server", "ca", common_name="server.test")
     pki.make("server-rsa", "ca", common_name="server.test", key="2048")
-    pki.make("san", "ca", common_name="unused.test", extensions=SERVER + "subjectAltName=DNS:san.test,DNS:*.wild.test\n")
+    pki.make("san", "ca", common_name="unused.test", extensions=SERVER + "subjectAltName=DNS:san.test,DNS:*.wild.test,IP:192.168.3.102\n")
     pki.make("expired", "ca", common_name="server.test", dates=("20200101000000Z", "20210101000000Z"))
     pki.make("future", "ca", common_name="server.test", dates=("20900101000000Z", "20991231235959Z"))
     pki.make("recent", "ca", common_name="server.test", dates=("20200101000000Z", "20991231235959Z"))
