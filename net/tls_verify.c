@@ -37,8 +37,11 @@ static bool name_fits(const mbedtls_x509_crt *crt, const char *name)
 
 static bool is_self_issued(const mbedtls_x509_crt *crt)
 {
-    return crt->issuer_raw.len == crt->subject_raw.len &&
-           memcmp(crt->issuer_raw.p, crt->subject_raw.p, crt->issuer_raw.len) == 0;
+    const mbedtls_x509_buf *issuer = &crt->issuer_raw, *subject = &crt->subject_raw;
+
+    /* An empty name has no bytes to compare. */
+    return issuer->len == subject->len &&
+           (issuer->len == 0 || memcmp(issuer->p, subject->p, issuer->len) == 0);
 }
 
 int tls_judge_certificate(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)

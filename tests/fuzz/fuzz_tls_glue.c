@@ -1,5 +1,6 @@
-/* The TLS stream as a client of a peer that sends anything, in pieces of any size: every event in any
- * order, reads and writes in between. The library has its own fuzzers; this is about our states. */
+/* The TLS stream, as a client or a server, with a peer that sends anything, in pieces of any size: every
+ * event in any order, reads and writes in between. The library has its own fuzzers; this is about our
+ * states. Input: a byte (bit 7: server, else how many orders), the orders, what the peer sends. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "core/bytes.h"
 #include "iface/current.h"
 #include "net/tls.h"
+#include "tests/unit/net/tls_credentials.h"
 
 typedef struct feed { /* the stream below: what the input says */
     at_stream base;
@@ -133,28 +135,48 @@ static void play(scene *s, uint8_t order)
         (void)s->tls->ops->write(s->tls, buf, sizeof buf);
 }
 
+/* Made once: reading the credentials takes longer than an input. */
+static void set_up(scene *s, at_tls_config *configs[2])
+{
+    at_heap_init(&s->heap, SIZE_MAX);
+    s->clock = (at_clock){ s, scene_now };
+    s->waiter = (at_waiter){ s, scene_wait };
+    s->random = (at_random){ s, scene_random };
+    at_loop_init(&s->loop, &s->clock, &s->waiter);
+    at_the_current.clock = &s->clock;
+    at_the_current.random = &s->random;
+    for (int server = 0; server < 2; server++) {
+        at_tls_params params = { .server = server != 0,
+                                 .verify = true,
+                                 .ca = { ca_pem, sizeof ca_pem - 1 },
+                                 .sni = "host" };
+        at_tls_reason why;
+
+        if (server) {
+            params.cert = (at_tls_bytes){ cert_pem, sizeof cert_pem - 1 };
+            params.key = (at_tls_bytes){ key_pem, sizeof key_pem - 1 };
+        }
+        if (at_tls_config_create(&s->loop, &s->heap, NULL, &params, &configs[server], &why) !=
+            AT_OK)
+            __builtin_trap();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    scene s = { .below = { .base = { .ops = &feed_ops } } };
-    at_tls_params params = { .sni = "host" };
-    at_tls_config *config = NULL;
-    at_tls_reason why;
-    size_t orders = size > 0 ? AT_MIN(size - 1, (size_t)data[0]) : 0;
+    static scene s;
+    static at_tls_config *configs[2]; /* client, server */
+    size_t orders, blocks;
 
     if (size == 0)
         return 0;
-    at_heap_init(&s.heap, SIZE_MAX);
-    s.clock = (at_clock){ &s, scene_now };
-    s.waiter = (at_waiter){ &s, scene_wait };
-    s.random = (at_random){ &s, scene_random };
-    at_loop_init(&s.loop, &s.clock, &s.waiter);
-    at_the_current.clock = &s.clock;
-    at_the_current.random = &s.random;
-    s.below.data = data + 1 + orders;
-    s.below.len = size - 1 - orders;
-    if (at_tls_config_create(&s.loop, &s.heap, NULL, &params, &config, &why) != AT_OK)
-        __builtin_trap();
-    at_tls_open open = { .config = config,
+    if (configs[0] == NULL)
+        set_up(&s, configs);
+    blocks = s.heap.blocks;
+    orders = AT_MIN(size - 1, (size_t)(data[0] & 0x7f));
+    s.below =
+        (feed){ .base = { .ops = &feed_ops }, .data = data + 1 + orders, .len = size - 1 - orders };
+    at_tls_open open = { .config = configs[data[0] >> 7],
                          .below = &s.below.base,
                          .below_open = true,
                          .host = "host",
@@ -164,8 +186,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < orders; i++)
         play(&s, data[1 + i]);
     s.tls->ops->abort(s.tls);
-    at_tls_config_release(config);
-    if (s.heap.blocks != 0 || s.loop.timer_count != 0)
+    if (s.heap.blocks != blocks || s.loop.timer_count != 0)
         __builtin_trap();
     return 0;
 }

@@ -1,7 +1,6 @@
 """TLS links against OpenSSL: versions, credentials, bad servers (docs/TLS.md), resumption, sizes."""
 import random
 import re
-import socket
 import time
 
 import pytest

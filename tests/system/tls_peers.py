@@ -2,7 +2,6 @@
 import contextlib
 import csv
 import os
-import pathlib
 import re
 import select
 import socket
