@@ -38,10 +38,14 @@ class Terminal:
         self.type(text + "\r")
 
     def alone(self, text):
-        """Typed as by a person: with more than the guard time before and behind, which +++ needs."""
-        time.sleep(0.1)  # pace
+        """A line with silence before and behind, as a person types it and +++ needs it."""
+        self.pause()
         self.line(text)
-        time.sleep(0.1)  # pace
+        self.pause()
+
+    @staticmethod
+    def pause():
+        time.sleep(0.1)  # pace: more than the guard time
 
     def _read(self, deadline):
         poll = select.poll()
@@ -213,11 +217,11 @@ def test_raw_keys(terminal, listener):
         screen.see("raw:")
         screen.type("a\rb")
         exactly(connection, b"a\r\nb")
-        time.sleep(0.1)  # pace
+        screen.pause()
         for _ in range(3):
             screen.type("+")
             screen.see(r"\+")
-        time.sleep(0.1)  # pace
+        screen.pause()
         screen.type(CTRL_RAW)
         screen.see("lines")
         screen.see(PROMPT)
