@@ -9,7 +9,7 @@
  * them (PT, kept with the password), then multiplies by a number that depends on both addresses.
  * Looping hashes password and addresses with a counter until the hash is the x of a point; it always
  * goes LOOPS rounds, takes the first hit by a mask, and so says nothing about which round it was. The
- * probability that no round hits is 2^-40; P is then the last candidate's nonsense and the commit fails.
+ * probability that no round hits is 2^-40; P is then no point, and the commit fails.
  */
 #include <string.h>
 

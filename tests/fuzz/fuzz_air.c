@@ -111,6 +111,8 @@ static void associate(at_air_port *port, const uint8_t mac[6], const at_world_ap
     memset(&m.assoc, 0, sizeof m.assoc);
     m.assoc.ssid = ap->ssid;
     m.assoc.auth = ap->auth;
+    m.assoc.pmf = AT_PMF_CAPABLE;
+    m.assoc.dh = (at_mgmt_dh){ 19, { 1, 2, 3 } };
     at_air_input(port, frame, at_mgmt_encode(&m, frame, sizeof frame));
 }
 
@@ -152,6 +154,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"
                                "[ap open]\n"
                                "[fault l]\nkind = delay\nvalue = 900\nap = open\narmed = no\n";
+    static const char wpa3[] = "[ap espressif]\nauth = wpa3-psk\npassword = secret88\nsae = h2e\n"
+                               "[ap open]\nauth = owe\n"
+                               "[fault l]\nkind = deauth\nap = open\narmed = no\n";
     at_world world;
     bench b = { .now_us = 1, .seed = 1 };
     at_clock clock = { &b, now_us };
@@ -171,13 +176,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     at_air_port *ports[2];
     at_reader r = at_reader_of(data, size);
     char error[100];
+    uint8_t options;
 
-    assert(at_world_parse(&world, "t", text, sizeof text - 1, error, sizeof error));
+    config.policy = (at_policy)(at_get8(&r) % 3);
+    options = at_get8(&r);
+    if ((options & 8) != 0)
+        assert(at_world_parse(&world, "t", wpa3, sizeof wpa3 - 1, error, sizeof error));
+    else
+        assert(at_world_parse(&world, "t", text, sizeof text - 1, error, sizeof error));
     at_heap_init(&heap, SIZE_MAX);
     at_loop_init(&b.loop, &clock, &waiter);
-    config.policy = (at_policy)(at_get8(&r) % 3);
-    uint8_t options = at_get8(&r);
-
     world.faults[0].armed = (options & 1) != 0;
     if ((options & 2) != 0)
         world.aps[1].uplink = AT_UPLINK_TAP;
