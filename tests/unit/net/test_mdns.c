@@ -7,6 +7,9 @@
 
 #include "net/datagram.h"
 #include "net/mdns_host.h"
+#include "proto/ether.h"
+#include "proto/ipv4.h"
+#include "proto/udp.h"
 
 static const at_mdns_service service = {
     .host = "espressif", .instance = "espressif", .type = "_iot", .proto = "_tcp", .port = 80
@@ -110,6 +113,96 @@ static void without_a_network_it_is_silent(void **state)
     assert_int_equal(drain(b), 0);
 }
 
+/* ---- frames ---- */
+
+#define GROUP 0xE00000FBu
+#define OWN   0xC0A80370u
+#define PC    0xC0A80366u
+
+/* Messages of the module, and the least hop limit among them. */
+typedef struct heard {
+    unsigned count;
+    uint8_t hops;
+} heard;
+
+static bool hear(bench *b, const uint8_t *frame, size_t len, bool outgoing)
+{
+    heard *h = b->filter_arg;
+    at_ipv4 ip;
+    at_udp udp;
+
+    if (outgoing && frame[12] == 0x08 && frame[13] == 0 &&
+        at_ipv4_parse(&ip, frame + AT_ETHER_HEADER, len - AT_ETHER_HEADER) &&
+        at_udp_parse(&udp, &ip) && udp.from_port == 5353) {
+        h->count++;
+        h->hops = ip.ttl < h->hops ? ip.ttl : h->hops;
+    }
+    return true;
+}
+
+static void inject(bench *b, uint32_t from, uint32_t to, const char *message, size_t len)
+{
+    static const uint8_t mac[6] = { 0x02, 0, 0, 0, 0, 0x12 },
+                         pc_mac[6] = { 0x02, 0, 0, 0, 0, 0x02 };
+    uint8_t frame[1514];
+    at_udp udp = { 5353, 5353, (const uint8_t *)message, len };
+    at_ipv4 ip = { .from = from, .to = to, .ttl = 255 };
+
+    at_ether_build(frame, mac, pc_mac, AT_ETHERTYPE_IPV4);
+    len = at_udp_build(&udp, &ip, frame + AT_ETHER_HEADER, sizeof frame - AT_ETHER_HEADER);
+    bench_inject(b, frame, AT_ETHER_HEADER + len);
+    bench_run_ms(b, 2000);
+}
+
+static void where_messages_come_from_counts(void **state)
+{
+    static const char question[] = "\0\0\0\0\0\1\0\0\0\0\0\0\x09"
+                                   "espressif\5local\0\0\1\0\1";
+    static const char claim[] = "\0\0\x84\0\0\0\0\1\0\0\0\0\x09"
+                                "espressif\5local\0\0\1\0\1"
+                                "\0\0\0\x78\0\4\x0a\0\0\1";
+    bench *b = *state;
+    heard h = { .hops = 255 };
+    at_mdns_host *host;
+
+    assert_int_equal(at_mdns_host_open(b->net, &service, &host), AT_OK);
+    bench_run_ms(b, 5000);
+    b->filter = hear;
+    b->filter_arg = &h;
+    inject(b, PC, GROUP, question, sizeof question - 1);
+    assert_int_equal(h.count, 1);
+    inject(b, PC, OWN, question, sizeof question - 1);
+    assert_int_equal(h.count, 2);
+    inject(b, 0x08080808, OWN, question, sizeof question - 1); /* straight from another network */
+    assert_int_equal(h.count, 2);
+    inject(b, OWN, GROUP, claim, sizeof claim - 1); /* our own, sent back by an access point */
+    assert_int_equal(h.count, 2);
+    inject(b, PC, GROUP, claim, sizeof claim - 1);
+    assert_true(h.count > 2);
+    at_mdns_host_close(host);
+    assert_int_equal(h.hops, 255);
+    drain(b);
+}
+
+static void a_unicast_answer_has_all_its_hops(void **state)
+{
+    static const char question[] = "\0\0\0\0\0\1\0\0\0\0\0\0\x09"
+                                   "espressif\5local\0\0\1\x80\1";
+    bench *b = *state;
+    heard h = { .hops = 255 };
+    at_mdns_host *host;
+
+    assert_int_equal(at_mdns_host_open(b->net, &service, &host), AT_OK);
+    bench_run_ms(b, 5000);
+    b->filter = hear;
+    b->filter_arg = &h;
+    inject(b, PC, GROUP, question, sizeof question - 1);
+    assert_int_equal(h.count, 1);
+    assert_int_equal(h.hops, 255);
+    at_mdns_host_close(host);
+    drain(b);
+}
+
 /* Each allocation of a host's life fails once: it cannot begin, or a message is lost. */
 static void memory_may_be_short(void **state)
 {
@@ -137,8 +230,12 @@ static void memory_may_be_short(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(it_probes_and_says_goodbye), TEST(an_hour_costs_nothing),
-        TEST(the_port_may_be_taken),      TEST(without_a_network_it_is_silent),
+        TEST(it_probes_and_says_goodbye),
+        TEST(an_hour_costs_nothing),
+        TEST(the_port_may_be_taken),
+        TEST(without_a_network_it_is_silent),
+        TEST(where_messages_come_from_counts),
+        TEST(a_unicast_answer_has_all_its_hops),
         TEST(memory_may_be_short),
     };
 

@@ -329,6 +329,40 @@ static void goodbyes_of_others_are_no_conflict(void **state)
     finish(r);
 }
 
+/* Resolvers that know nothing of mDNS: no compressed name in SRV (section 18.14), the question again,
+ * its number, a short life. */
+static void plain_resolvers_get_a_plain_answer(void **state)
+{
+    static const at_mdns_peer resolver = { "dig", 40000 };
+    static const uint8_t target[] = "\x09"
+                                    "espressif\x05local";
+    rig *r = owning();
+    mdns_reader reader;
+    mdns_entry entry;
+    mdns_writer w;
+    bool whole = false;
+
+    (void)state;
+    mdns_begin(&w, 0x1234, 0x0100);
+    put_question(&w, "Dose 7_b._iot._tcp.local", MDNS_TYPE_SRV);
+    w.out[19] = '.'; /* what the helper cannot write */
+    at_mdns_input(r->m, r->now_us, w.out, w.len, &resolver);
+    assert_int_equal(r->sent, 6);
+    assert_true(r->to_one);
+    assert_int_equal(r->last[0] << 8 | r->last[1], 0x1234);
+    assert_true(mdns_read_header(&reader, r->last, r->last_len));
+    assert_true(mdns_read(&reader, &entry) && entry.section == MDNS_QUESTIONS);
+    assert_true(mdns_read(&reader, &entry) && entry.type == MDNS_TYPE_SRV);
+    assert_int_equal(entry.ttl_s, 10);
+    assert_false(entry.top_bit);
+    for (size_t i = 0; i + sizeof target <= r->last_len; i++)
+        whole = whole || memcmp(r->last + i, target, sizeof target) == 0;
+    assert_true(whole);
+    assert_true(reader.at - sizeof target >= 6 &&
+                memcmp(r->last + reader.at - sizeof target, target, sizeof target) == 0);
+    finish(r);
+}
+
 static void labels_are_counted_up(void **state)
 {
     static const struct {
@@ -459,6 +493,7 @@ int main(void)
         cmocka_unit_test(a_name_is_defended_against_a_probe),
         cmocka_unit_test(conflicts_slow_down),
         cmocka_unit_test(goodbyes_of_others_are_no_conflict),
+        cmocka_unit_test(plain_resolvers_get_a_plain_answer),
         cmocka_unit_test(labels_are_counted_up),
         cmocka_unit_test(ipv6_addresses_are_told_too),
         cmocka_unit_test(goodbye_takes_back_what_was_said),
