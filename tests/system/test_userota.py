@@ -1,5 +1,7 @@
 """Firmware from a URL: good and bad images, connections that are cut at every byte, redirects."""
+import signal
 import socket
+import threading
 
 import pytest
 
@@ -153,6 +155,42 @@ def test_a_connection_cut_at_every_byte(module, flash, scripted):
     cut.update(at=len(answer), reset=False)
     userota(port, server.url())
     runs(port, "v2.0.0.0")
+
+
+def test_power_cut_at_many_bytes(module, flash, scripted):
+    """The program is killed when the server has sent n bytes; the next run has the old firmware, and can be updated."""
+    image = firmware.image("v2.0.0.0", 40_000)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(image) + image
+    path, cut, sent, go = flash(), {}, threading.Event(), threading.Event()
+
+    def talk(connection, _):
+        connection.sendall(answer[:cut["at"]])
+        sent.set()
+        go.wait(attache.PATIENCE_S)
+
+    server = scripted(talk)
+    for at in (0, 10, 60, 100, 400, *range(4000, len(answer), 6000), len(answer) - 1):
+        cut["at"] = at
+        sent.clear()
+        go.clear()
+        started = module("--flash", path, log="warn")
+        started.expected_exit = -signal.SIGKILL
+        begin(started.open())
+        runs(started.port, "v1.0.0.0")
+        url = server.url().encode()
+        started.port.command(f"AT+USEROTA={len(url)}", PROMPT)
+        started.port.write(url)
+        assert sent.wait(attache.PATIENCE_S)
+        chip = attache.Gone(started.chip())
+        started.process.kill()
+        assert chip.wait()
+        go.set()
+    cut["at"] = len(answer)
+    go.set()
+    started = module("--flash", path, log="warn")
+    begin(started.open())
+    userota(started.port, server.url())
+    runs(started.port, "v2.0.0.0")
 
 
 def test_statuses_and_bad_answers(module, flash, scripted):
