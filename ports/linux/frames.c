@@ -278,7 +278,8 @@ static void widen(int fd)
 at_err lx_frames_open(lx_frames *f, int fd)
 {
     lx_frames_close(f);
-    f->source = (lx_source){ .fd = fd, .events = POLLIN, .ready = on_ready, .arg = f };
+    f->source =
+        (lx_source){ .fd = fd, .events = POLLIN, .ready = on_ready, .arg = f, .crowd = f->crowd };
     if (!lx_source_add(f->poller, &f->source)) {
         f->source.fd = -1;
         return AT_ERR_NOMEM;

@@ -25,6 +25,7 @@ typedef struct lx_frames {
     /* The other end is gone; nothing comes after it. May close and free the link. NULL: not told. */
     void (*on_gone)(void *owner);
     void *owner;
+    bool crowd;   /* the process has many of these: poller.h */
     uint8_t *in;  /* room for one batch */
     uint8_t *out; /* records of length and bytes, from head to tail */
     size_t out_size, head, tail;

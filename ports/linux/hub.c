@@ -182,6 +182,7 @@ static bool add_client(hub *h, int fd)
         return false;
     }
     c->frames.on_gone = on_gone;
+    c->frames.crowd = true;
     c->next = h->clients;
     h->clients = c;
     h->count++;

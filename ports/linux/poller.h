@@ -6,11 +6,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 
 #include "iface/clock.h"
 #include "iface/waiter.h"
 
-#define LX_POLL_MAX 1024u /* descriptors of one process, all kinds: its usual limit of open files */
+#define LX_POLL_MAX   1024u /* descriptors of one process, all kinds: its usual limit of open files */
+#define LX_CROWD_TURN 64    /* of a crowd that get a turn at once */
 
 /* One descriptor, owned by the caller; fill fd, events, ready and arg, zero the rest. */
 typedef struct lx_source {
@@ -19,8 +21,9 @@ typedef struct lx_source {
     short revents;
     void (*ready)(void *arg, short revents); /* also with POLLHUP, POLLERR, POLLNVAL */
     void *arg;
-    size_t slot; /* the poller's */
-    bool added;
+    bool crowd;  /* one of perhaps hundreds: costs nothing while it is idle, a bit more when not */
+    size_t slot; /* the poller's, as all below */
+    bool added, apart;
 } lx_source;
 
 /* Descriptors that somebody else keeps. Owned by the caller. */
@@ -43,6 +46,9 @@ typedef struct lx_poller {
     size_t source_count, built;
     bool changed; /* fds no longer matches sources */
     lx_group *groups, *next_group;
+    lx_source crowd; /* the epoll set; fd -1: not needed yet */
+    struct epoll_event turn[LX_CROWD_TURN];
+    size_t turn_count;
     lx_source *sources[LX_POLL_MAX];
     struct pollfd fds[LX_POLL_MAX];
 } lx_poller;

@@ -153,6 +153,129 @@ static void groups_are_polled_and_timed(void **state)
     assert_null(f->poller.groups);
 }
 
+/* ---- a crowd ---- */
+
+enum { CROWD = 100 };
+
+typedef struct member {
+    struct crowd *crowd;
+    lx_source source;
+    int pipe[2];
+    int calls;
+} member;
+
+typedef struct crowd {
+    lx_poller poller;
+    member members[CROWD];
+    bool remove; /* who is called removes all others */
+} crowd;
+
+static void member_ready(void *arg, short revents)
+{
+    member *m = arg;
+    crowd *c = m->crowd;
+
+    assert_true(m->source.added);
+    assert_true(revents & POLLIN);
+    m->calls++;
+    for (int i = 0; i < CROWD && c->remove; i++) {
+        if (&c->members[i] != m)
+            lx_source_remove(&c->poller, &c->members[i].source);
+    }
+}
+
+static int setup_crowd(void **state)
+{
+    crowd *c = calloc(1, sizeof *c);
+
+    assert_non_null(c);
+    lx_poller_init(&c->poller, lx_clock());
+    for (int i = 0; i < CROWD; i++) {
+        member *m = &c->members[i];
+
+        m->crowd = c;
+        assert_int_equal(pipe(m->pipe), 0);
+        m->source = (lx_source){
+            .fd = m->pipe[0], .events = POLLIN, .ready = member_ready, .arg = m, .crowd = true
+        };
+        assert_true(lx_source_add(&c->poller, &m->source));
+    }
+    *state = c;
+    return 0;
+}
+
+static int teardown_crowd(void **state)
+{
+    crowd *c = *state;
+
+    for (int i = 0; i < CROWD; i++) {
+        lx_source_remove(&c->poller, &c->members[i].source);
+        close(c->members[i].pipe[0]);
+        close(c->members[i].pipe[1]);
+    }
+    close(c->poller.crowd.fd);
+    free(c);
+    return 0;
+}
+
+static int crowd_calls(crowd *c)
+{
+    int calls = 0;
+
+    c->poller.waiter.wait(c->poller.waiter.ctx, 0);
+    for (int i = 0; i < CROWD; i++) {
+        calls += c->members[i].calls;
+        c->members[i].calls = 0;
+    }
+    return calls;
+}
+
+static void a_crowd_costs_ppoll_little(void **state)
+{
+    crowd *c = *state;
+
+    assert_in_range(c->poller.source_count, 2, 20);
+    assert_int_equal(crowd_calls(c), 0);
+    for (int i = 0; i < CROWD; i += 10)
+        assert_int_equal(write(c->members[i].pipe[1], "x", 1), 1);
+    assert_int_equal(crowd_calls(c), 10);
+    assert_int_equal(crowd_calls(c), 10); /* nobody has read */
+    for (int i = 0; i < CROWD; i += 20)
+        lx_source_set_events(&c->poller, &c->members[i].source, 0);
+    assert_int_equal(crowd_calls(c), 5);
+    close(c->members[40].pipe[1]); /* a hang-up of one that is not watched */
+    c->members[40].pipe[1] = -1;
+    assert_int_equal(crowd_calls(c), 5);
+    for (int i = 0; i < CROWD; i += 20)
+        lx_source_set_events(&c->poller, &c->members[i].source, POLLIN);
+    assert_int_equal(crowd_calls(c), 10);
+}
+
+static void all_of_a_crowd_get_a_turn(void **state)
+{
+    crowd *c = *state;
+    int served = 0;
+
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(write(c->members[i].pipe[1], "x", 1), 1);
+    for (int turn = 0; turn < 3; turn++)
+        c->poller.waiter.wait(c->poller.waiter.ctx, 0);
+    for (int i = 0; i < CROWD; i++)
+        served += c->members[i].calls > 0;
+    assert_int_equal(served, CROWD);
+}
+
+static void removal_from_a_crowd_is_final(void **state)
+{
+    crowd *c = *state;
+
+    c->remove = true;
+    for (int i = 50; i < CROWD; i++)
+        assert_int_equal(write(c->members[i].pipe[1], "x", 1), 1);
+    assert_int_equal(crowd_calls(c), 1);
+    assert_int_equal(crowd_calls(c), 1); /* the one that stayed */
+}
+
 static void a_seed_repeats_and_a_fork_does_not(void **state)
 {
     lx_random one, two;
@@ -188,6 +311,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_events_means_not_watched, setup, teardown),
         cmocka_unit_test_setup_teardown(deadlines_have_microseconds, setup, teardown),
         cmocka_unit_test_setup_teardown(groups_are_polled_and_timed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_crowd_costs_ppoll_little, setup_crowd, teardown_crowd),
+        cmocka_unit_test_setup_teardown(all_of_a_crowd_get_a_turn, setup_crowd, teardown_crowd),
+        cmocka_unit_test_setup_teardown(removal_from_a_crowd_is_final, setup_crowd, teardown_crowd),
         cmocka_unit_test(a_seed_repeats_and_a_fork_does_not),
     };
 
