@@ -112,17 +112,24 @@ def pump_all(pairs, size):
     return time.monotonic() - began
 
 
+def forwarding(control, pid, pairs, size):
+    """Thousand frames a second, and CPU of the hub in us a frame, while these pairs share size."""
+    frames, used = frames_seen(control), attache.cpu_ns(pid)
+    seconds = pump_all(pairs, size // len(pairs))
+    frames = frames_seen(control) - frames
+    return frames / seconds / 1000, (attache.cpu_ns(pid) - used) / frames / 1000
+
+
 def hub(table, _, size):
     for modules in (2, 10, 100):
         with shared_air(modules // 2) as (pid, control, pairs):
             seconds = 2
             before = cpu_ms([pid])
             time.sleep(seconds)  # pace: CPU is measured over time
-            idle = (cpu_ms([pid]) - before) / seconds / 10
-            frames, before = frames_seen(control), attache.cpu_ns(pid)
-            seconds = pump_all(pairs, size // 4 // len(pairs))
-            used = attache.cpu_ns(pid) - before
-            frames = frames_seen(control) - frames
-        table.add(f"hub with {modules} modules, half of them sending",
-                  f"{frames / seconds / 1000:.0f} thousand frames/s, {used / frames / 1000:.2f} µs of CPU a frame",
-                  f"idle {idle:.2f} % of a core")
+            idle = f"idle {(cpu_ms([pid]) - before) / seconds / 10:.2f} % of a core"
+            for sending, what in ((pairs, "half of them sending"), (pairs[:1], "one sending")):
+                if modules == 2 and sending is pairs:
+                    continue
+                rate, cost = forwarding(control, pid, sending, size // 4)
+                table.add(f"hub with {modules} modules, {what}",
+                          f"{rate:.0f} thousand frames/s, {cost:.2f} µs of CPU a frame", idle)

@@ -12,6 +12,7 @@ import functools
 import os
 import pathlib
 import re
+import sys
 import time
 
 import measure  # first: it finds the program and the tests' modules
@@ -58,15 +59,21 @@ def main():
     options = parser.parse_args()
     table = measure.Table()
     chosen = {name: part for name, part in parts(options.modules).items() if options.only in name}
-    began = time.monotonic()
+    began, failed = time.monotonic(), []
     print(machine(), flush=True)
     for number, (name, part) in enumerate(chosen.items(), 1):
         print(f"[{number}/{len(chosen)}] {name}, {time.monotonic() - began:.0f} s so far", flush=True)
-        part(table, options.runs, options.megabytes * measure.MEGA)
+        try:
+            part(table, options.runs, options.megabytes * measure.MEGA)
+        except Exception as error:  # pylint: disable=broad-except  # the others are still to be measured
+            failed.append(name)
+            table.add(name, f"not measured: {type(error).__name__}: {error}".replace("|", "/").replace("\n", " "))
     text = f"# make bench\n\n{machine()}, {time.monotonic() - began:.0f} s\n\n{table.text()}"
     (measure.BUILD / "bench.md").write_text(text, encoding="utf-8")
     print()
     print(table.text())
+    if failed:
+        sys.exit("not measured: " + ", ".join(failed))
 
 
 if __name__ == "__main__":
