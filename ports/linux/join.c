@@ -4,6 +4,10 @@
  * that one's restarts. With its first address it prints one line per forward, "127.0.0.1:PORT": from then
  * on a program of this computer gets through. A connection that comes while there is no address is reset.
  *
+ * With --tap there is no stack here: the kernel's is behind a TAP interface, whose address is the station's,
+ * as if that were a Wi-Fi card. It prints "joined" when it is, for the first time; the rest (DHCP, routes)
+ * is the computer's.
+ *
  * The process has one stack (iface/current.h), and the signals come through a descriptor. */
 #include "ports/linux/join.h"
 
@@ -20,9 +24,10 @@
 #include "ports/linux/random.h"
 #include "ports/linux/relay.h"
 #include "ports/linux/signals.h"
+#include "ports/linux/tap.h"
 #include "wifi/station.h"
 
-enum { USAGE = 2, FORWARDS = 16, WHY = 400 };
+enum { USAGE = 2, FORWARDS = 16, WHY = 400, INTERFACE_NAME = 16 };
 
 typedef struct publication { /* --forward HOSTPORT:ADDR:PORT */
     uint16_t host_port, to_port;
@@ -32,6 +37,7 @@ typedef struct publication { /* --forward HOSTPORT:ADDR:PORT */
 
 typedef struct joiner {
     const char *air, *ssid, *password;
+    const char *interface; /* --tap; NULL: the stack is ours */
     bool mac_given;
     uint8_t mac[6];
     at_log_level level;
@@ -47,7 +53,9 @@ typedef struct joiner {
     lx_airlink *link;
     at_radio radio;
     at_station *station;
-    at_net *net;
+    at_net *net; /* NULL with --tap */
+    lx_tap tap;
+    at_uplink *card; /* with --tap */
     bool told;
     int status;
 } joiner;
@@ -84,7 +92,12 @@ static void on_frame(void *owner, uint8_t *frame, size_t len)
 
 static void on_data(void *owner, uint8_t *frame, size_t len)
 {
-    at_net_input(((joiner *)owner)->net, AT_NETIF_STA, frame, len);
+    joiner *j = owner;
+
+    if (j->card != NULL)
+        j->tap.ops.input(j->card, frame, len);
+    else
+        at_net_input(j->net, AT_NETIF_STA, frame, len);
 }
 
 static int stack_send(void *ctx, const at_radio_piece *pieces, size_t count)
@@ -92,14 +105,33 @@ static int stack_send(void *ctx, const at_radio_piece *pieces, size_t count)
     return at_station_send(((joiner *)ctx)->station, pieces, count);
 }
 
+/* From the loop: a frame of the computer, which is lost while there is no access point. */
+static void from_card(void *owner, const uint8_t *frame, size_t len)
+{
+    const at_radio_piece piece = { frame, len };
+
+    (void)at_station_send(((joiner *)owner)->station, &piece, 1);
+}
+
+static void on_link(joiner *j, bool up)
+{
+    if (j->net != NULL)
+        at_net_link(j->net, AT_NETIF_STA, up);
+    if (j->card == NULL || !up || j->told)
+        return;
+    j->told = true;
+    puts("joined");
+    fflush(stdout);
+}
+
 static void on_station(void *owner, at_station_event event, int detail)
 {
     joiner *j = owner;
 
     if (event == AT_STATION_EV_JOINED)
-        at_net_link(j->net, AT_NETIF_STA, true);
+        on_link(j, true);
     else if (event == AT_STATION_EV_LEFT)
-        at_net_link(j->net, AT_NETIF_STA, false);
+        on_link(j, false);
     else if (event == AT_STATION_EV_FAILED)
         at_log(&j->log.log, detail == AT_JOIN_PASSWORD ? AT_LOG_WARN : AT_LOG_INFO, "join",
                "%s: %s", j->ssid,
@@ -169,6 +201,8 @@ static bool take_option(joiner *j, const char *name, const char *value)
         return lx_log_level_parse(value, &j->level);
     else if (strcmp(name, "--forward") == 0)
         return add_forward(j, value);
+    else if (strcmp(name, "--tap") == 0 && value[0] != '\0' && strlen(value) < INTERFACE_NAME)
+        j->interface = value;
     else
         return false;
     return true;
@@ -177,10 +211,14 @@ static bool take_option(joiner *j, const char *name, const char *value)
 static int usage(FILE *to)
 {
     fputs("usage: attache join --air PATH --ssid SSID [--password PASSWORD]\n"
-          "                    [--forward HOSTPORT:ADDR:PORT]... [--mac MAC] [--log LEVEL]\n\n"
+          "                    [--forward HOSTPORT:ADDR:PORT]... [--mac MAC] [--log LEVEL]\n"
+          "       attache join --air PATH --ssid SSID [--password PASSWORD] --tap INTERFACE\n\n"
           "Joins an access point of a shared air as a plain computer, and publishes ADDR:PORT of\n"
           "its network as 127.0.0.1:HOSTPORT (0: any free one). When it has an address it prints\n"
-          "one line per forward, 127.0.0.1:PORT.\n",
+          "one line per forward, 127.0.0.1:PORT.\n\n"
+          "With --tap the computer itself joins: INTERFACE, a TAP interface, is like a Wi-Fi card "
+          "of\n"
+          "it, and \"joined\" is printed when DHCP can begin.\n",
           to);
     return to == stdout ? 0 : USAGE;
 }
@@ -197,13 +235,36 @@ static void on_signal(void *arg, short revents)
 
 static bool start_stack(joiner *j)
 {
-    static const at_radio_ops ops = { .send = radio_send, .factory_mac = radio_mac };
     const at_net_config net = { .loop = &j->loop,
                                 .heap = &j->heap,
                                 .log = &j->log.log,
                                 .window = 64240,
                                 .on_event = on_net,
                                 .owner = j };
+
+    at_the_current = (at_current){
+        .clock = lx_clock(), .random = &j->random.random, .heap = &j->heap, .log = &j->log.log
+    };
+    j->net = at_net_create(&net);
+    return j->net != NULL &&
+           at_net_add_interface(j->net, AT_NETIF_STA, j->mac, stack_send, j) == AT_OK;
+}
+
+static bool open_card(joiner *j, char *why, size_t room)
+{
+    at_uplink_config config = {
+        .loop = &j->loop, .tap = j->interface, .deliver = from_card, .owner = j
+    };
+
+    lx_tap_init(&j->tap, &j->poller, &j->heap, &j->log.log);
+    config.port = j->tap.ops.port;
+    j->card = j->tap.ops.open(&config, why, room);
+    return j->card != NULL && lx_tap_address(j->interface, j->mac);
+}
+
+static bool start_station(joiner *j)
+{
+    static const at_radio_ops ops = { .send = radio_send, .factory_mac = radio_mac };
     const at_station_config station = { .loop = &j->loop,
                                         .heap = &j->heap,
                                         .log = &j->log.log,
@@ -214,13 +275,8 @@ static bool start_stack(joiner *j)
                                         .owner = j };
 
     j->radio = (at_radio){ .ops = &ops, .ctx = j };
-    at_the_current = (at_current){
-        .clock = lx_clock(), .random = &j->random.random, .heap = &j->heap, .log = &j->log.log
-    };
-    j->net = at_net_create(&net);
-    j->station = j->net != NULL ? at_station_create(&station) : NULL;
-    return j->station != NULL &&
-           at_net_add_interface(j->net, AT_NETIF_STA, j->mac, stack_send, j) == AT_OK;
+    j->station = at_station_create(&station);
+    return j->station != NULL;
 }
 
 static bool open_relays(joiner *j, char *why, size_t room)
@@ -261,10 +317,11 @@ static bool set_up(joiner *j, char *why, size_t room)
         j->random.random.fill(j->random.random.ctx, j->mac, sizeof j->mac);
         j->mac[0] = (uint8_t)((j->mac[0] & 0xFCu) | 2u); /* locally administered, no group */
     }
-    memcpy(link.mac, j->mac, sizeof link.mac);
-    if (!lx_signals_watch(&j->poller, &j->signals, on_signal, j) || !start_stack(j) ||
+    if (!lx_signals_watch(&j->poller, &j->signals, on_signal, j) ||
+        !(j->interface != NULL ? open_card(j, why, room) : start_stack(j)) || !start_station(j) ||
         !open_relays(j, why, room))
         return false;
+    memcpy(link.mac, j->mac, sizeof link.mac);
     j->link = lx_airlink_open(&link, why, room);
     return j->link != NULL;
 }
@@ -276,7 +333,8 @@ static void begin(joiner *j)
     params.ssid.len = (uint8_t)strlen(j->ssid);
     memcpy(params.ssid.bytes, j->ssid, params.ssid.len);
     at_copy_text(params.passphrase, sizeof params.passphrase, j->password);
-    at_net_use_dhcp(j->net, AT_NETIF_STA, "attache-join");
+    if (j->net != NULL)
+        at_net_use_dhcp(j->net, AT_NETIF_STA, "attache-join");
     at_station_start(j->station, j->mac);
     at_station_set_reconnect(j->station, 1, 0);
     (void)at_station_reconnect_now(j->station, &params);
@@ -289,6 +347,8 @@ static void take_down(joiner *j)
     if (j->link != NULL)
         at_station_stop(j->station); /* says goodbye */
     lx_airlink_close(j->link);
+    if (j->card != NULL)
+        j->tap.ops.close(j->card);
 }
 
 int lx_join_main(int argc, char **argv)
@@ -312,7 +372,8 @@ int lx_join_main(int argc, char **argv)
             return usage(stderr);
         }
     }
-    if (j->air == NULL || j->ssid == NULL) {
+    if (j->air == NULL || j->ssid == NULL ||
+        (j->interface != NULL && (j->forward_count > 0 || j->mac_given))) {
         free(j);
         return usage(stderr);
     }

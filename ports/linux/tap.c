@@ -121,6 +121,21 @@ static int attach(const char *name, char *why, size_t room)
     return -1;
 }
 
+bool lx_tap_address(const char *name, uint8_t mac[6])
+{
+    struct ifreq request;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool known;
+
+    name_request(&request, name);
+    known = fd >= 0 && ioctl(fd, SIOCGIFHWADDR, &request) == 0;
+    if (known)
+        memcpy(mac, request.ifr_hwaddr.sa_data, 6);
+    if (fd >= 0)
+        close(fd);
+    return known;
+}
+
 /* ---- frames ---- */
 
 static void tell_state(at_uplink *up)

@@ -1,11 +1,11 @@
-"""The TLS examples of the guide, step by step: real OpenSSL where the guide has it, at the guide's addresses.
+"""Examples of the guide that need real programs, step by step, at the guide's addresses and ports.
 
-The PC is a network namespace with 192.168.3.102 behind a TAP, so commands, addresses and ports are those that are
-printed. 4.2.6 has a SoftAP: OpenSSL reaches it through `attache join`, the PC's place in the air. The guide types
-`test` and does not mention the key that ends OpenSSL's line: here the four bytes are `tes` and that. Examples without
-TLS are pages (tests/pages/guide) and in test_softap.py; docs/EXAMPLES.md has them all.
+The PC is a network namespace: behind the access point's TAP it has 192.168.3.102; at a SoftAP it has a TAP for a Wi-Fi
+card (`attache join --tap`) and gets 192.168.4.2 from the module's DHCP server. The guide types `test` and does not mention
+the key that ends OpenSSL's line: there the four bytes are `tes` and that. docs/EXAMPLES.md has all examples.
 """
 import contextlib
+import re
 import socket
 import struct
 import tempfile
@@ -16,7 +16,7 @@ import pytest
 
 import netns
 import tls_peers
-from attache import OK, PATIENCE_S, PROMPT
+from attache import OK, PATIENCE_S, PROGRAM, PROMPT
 from test_softap import Air, Computer, computer_connected
 from tls_fixtures import certificate, items_of
 
@@ -97,6 +97,47 @@ def test_4_2_5_ssl_client(module, home, peer, pki, tmp_path):
 
 
 @pytest.fixture
+def laptop():
+    """The PC of the SoftAP's examples: a namespace whose Wi-Fi card is a TAP with `attache join`."""
+    for namespace in netns.fixture("openssl", "udhcpc"):
+        namespace.tap("wlan0")
+        yield namespace
+
+
+SET_ADDRESS = """#!/bin/sh
+[ "$1" != bound ] || ip address add "$ip/24" dev "$interface"
+"""
+
+
+def join_by(namespace, air, folder):
+    """Joins, and gets an address by DHCP, as a PC does."""
+    program = namespace.start(PROGRAM, "join", "--air", air.path, "--ssid", "ESP32_softAP", "--password", "1234567890",
+                              "--tap", "wlan0")
+    program.until("joined")
+    script = folder / "address.sh"
+    script.write_text(SET_ADDRESS)
+    script.chmod(0o700)
+    namespace.run("udhcpc", "-i", "wlan0", "-n", "-q", "-f", "-s", script)
+    return re.search(r"ether (\S+)", namespace.run("ip", "link", "show", "dev", "wlan0")).group(1)
+
+
+def connected_pc(mac):
+    return f'+STA_CONNECTED:"{mac}"\r\n+DIST_STA_IP:"{mac}","192.168.4.2"\r\n'.encode()
+
+
+def softap(air, *options):
+    """Steps 1 to 4 of 4.2.2 and 4.2.6."""
+    port = air.module(*options).port
+    port.command("AT+CWMODE=2")
+    port.command("AT+CIPMUX=1")
+    with air.appears("02:00:00:00:01:11"):
+        port.command('AT+CWSAP="ESP32_softAP","1234567890",5,3')
+    port.command("AT+CIPAP?", b'+CIPAP:ip:"192.168.4.1"\r\n+CIPAP:gateway:"192.168.4.1"\r\n'
+                 b'+CIPAP:netmask:"255.255.255.0"\r\n' + OK)
+    return port
+
+
+@pytest.fixture
 def shared_air():
     with tempfile.TemporaryDirectory(prefix="attache-guide-") as folder:
         air = Air(folder)
@@ -106,15 +147,39 @@ def shared_air():
             air.close()
 
 
-def test_4_2_6_ssl_server_of_a_softap(shared_air, peer, pki, tmp_path):
-    module = shared_air.module("--flash", str(tls_peers.flash_image(tmp_path, items_of(pki))))
-    port = module.port
-    port.command("AT+CWMODE=2")
-    port.command("AT+CIPMUX=1")
-    with shared_air.appears("02:00:00:00:01:11"):
-        port.command('AT+CWSAP="ESP32_softAP","1234567890",5,3')
-    port.command("AT+CIPAP?", b'+CIPAP:ip:"192.168.4.1"\r\n+CIPAP:gateway:"192.168.4.1"\r\n'
-                 b'+CIPAP:netmask:"255.255.255.0"\r\n' + OK)
+def test_4_2_2_tcp_server_of_a_softap(shared_air, laptop, tmp_path):
+    """The network tool is this program, with a socket of the PC."""
+    port = softap(shared_air)
+    port.command("AT+CIPSERVER=1")
+    port.exactly(connected_pc(join_by(laptop, shared_air, tmp_path)))
+    with laptop.inside():
+        client = socket.create_connection(("192.168.4.1", 333), PATIENCE_S)
+    with client:
+        port.exactly(b"0,CONNECT\r\n")
+        port.command("AT+CIPSEND=0,4", PROMPT)
+        port.write(b"test")
+        port.exactly(b"\r\nRecv 4 bytes\r\n\r\nSEND OK\r\n")
+        assert client.recv(10) == b"test"
+        client.sendall(b"test")
+        port.exactly(b"\r\n+IPD,0,4:test")
+        port.command("AT+CIPCLOSE=0", b"0,CLOSED\r\n" + OK)
+        assert client.recv(10) == b""
+
+
+def test_4_2_6_ssl_server_of_a_softap(shared_air, laptop, peer, pki, tmp_path):
+    port = softap(shared_air, "--flash", str(tls_peers.flash_image(tmp_path, items_of(pki))))
+    port.command('AT+CIPSERVER=1,8070,"SSL"')
+    port.exactly(connected_pc(join_by(laptop, shared_air, tmp_path)))
+    openssl = peer(openssl_in, laptop, "client", "-host", "192.168.4.1", "-port", "8070")
+    port.exactly(b"0,CONNECT\r\n")
+    exchange(port, openssl, "0,")
+    port.command("AT+CIPCLOSE=0", b"0,CLOSED\r\n" + OK)
+    port.command("AT+CIPSERVER=0")
+
+
+def test_4_2_6_through_a_forward(shared_air, peer, pki, tmp_path):
+    """The same without a namespace: OpenSSL reaches the SoftAP by `attache join --forward`."""
+    port = softap(shared_air, "--flash", str(tls_peers.flash_image(tmp_path, items_of(pki))))
     port.command('AT+CIPSERVER=1,8070,"SSL"')
     pc = Computer(shared_air, "0:192.168.4.1:8070").ready()
     try:
@@ -122,10 +187,31 @@ def test_4_2_6_ssl_server_of_a_softap(shared_air, peer, pki, tmp_path):
         openssl = peer(tls_peers.client, pc.reach[0][1])
         port.exactly(b"0,CONNECT\r\n")
         exchange(port, openssl, "0,")
-        port.command("AT+CIPCLOSE=0", b"0,CLOSED\r\n" + OK)
-        port.command("AT+CIPSERVER=0")
     finally:
         pc.close()
+
+
+def test_4_2_11_udp_passthrough_of_a_softap(shared_air, laptop, tmp_path):
+    port = shared_air.module().port
+    port.command("AT+CWMODE=2")
+    with shared_air.appears("02:00:00:00:01:11"):
+        port.command('AT+CWSAP="ESP32_softAP","1234567890",5,3')
+    port.exactly(connected_pc(join_by(laptop, shared_air, tmp_path)))
+    with laptop.inside():
+        tool = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with tool:
+        tool.bind(("192.168.4.2", 8080))
+        tool.settimeout(PATIENCE_S)
+        port.command('AT+CIPSTART="UDP","192.168.4.2",8080,2233,0', b"CONNECT\r\n" + OK)
+        port.command("AT+CIPMODE=1")
+        port.command("AT+CIPSEND", PROMPT)
+        port.write(b"of any length")
+        assert tool.recvfrom(100) == (b"of any length", ("192.168.4.1", 2233))
+        tool.sendto(b"and back", ("192.168.4.1", 2233))
+        port.exactly(b"and back")
+        port.leave_passthrough()
+        port.command("AT+CIPMODE=0")
+        port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
 
 
 def test_4_2_7_ssl_client_with_mutual_authentication(module, home, peer, pki, tmp_path):
