@@ -117,11 +117,11 @@ static void prepare(void *arg)
 
 /* ---- frames ---- */
 
-static bool is_arp(const struct pbuf *p)
+static uint16_t type_of(const struct pbuf *p)
 {
     const uint8_t *frame = p->payload;
 
-    return p->len >= ETHERNET_HEADER && frame[12] == 0x08 && frame[13] == 0x06;
+    return p->len >= ETHERNET_HEADER ? (uint16_t)(frame[12] << 8 | frame[13]) : 0;
 }
 
 static err_t send_pieces(net_interface *interface, const struct pbuf *p)
@@ -146,7 +146,9 @@ static err_t link_output(struct netif *lwip, struct pbuf *p)
 
     if (!interface->up)
         return ERR_IF;
-    if (is_arp(p))
+    if (type_of(p) == ETHTYPE_IPV6 && !interface->net->ip6)
+        return ERR_IF; /* switched off: what lwIP still had to say */
+    if (type_of(p) == ETHTYPE_ARP)
         interface->net->timers.arp_until_us = at_loop_now(interface->net->loop) + ARP_UNANSWERED_US;
     if (pbuf_clen(p) <= PIECES_MAX)
         return send_pieces(interface, p);

@@ -221,10 +221,10 @@ static uint32_t nd6_wait(const at_net *net)
 {
     uint32_t wait = NOT_NEEDED;
 
+    if (nd6_neighbors_need()) /* also switched off: a late error may look for one in vain */
+        return 1;
     if (!net->ip6)
         return NOT_NEEDED;
-    if (nd6_neighbors_need())
-        return 1;
     for (int i = 0; i < AT_NETIF_COUNT; i++) {
         const struct netif *lwip = &net->interfaces[i].lwip;
 
@@ -260,7 +260,7 @@ static uint32_t dhcp_missed(const at_net *net)
 
 static uint32_t nd6_missed(const at_net *net)
 {
-    return net->ip6 ? UNLIMITED : 0;
+    return net->ip6 || nd6_neighbors_need() ? UNLIMITED : 0;
 }
 
 static uint32_t dns_missed(const at_net *net)

@@ -132,7 +132,7 @@ static void stack_start(void)
 }
 
 /* A datagram from the other end, to the stack or a group. */
-static void stack_datagram(uint32_t to, uint16_t from_port, uint16_t to_port, const uint8_t *data,
+static inline void stack_datagram(uint32_t to, uint16_t from_port, uint16_t to_port, const uint8_t *data,
                            size_t len)
 {
     uint8_t frame[1514];
