@@ -6,16 +6,17 @@
  * interface, over IPv4 and IPv6, with a hop limit of 255 (RFC 6762 section 11). What comes from
  * ourselves is not heard, nor what came straight to us from another subnet.
  *
- * lwIP hands datagrams over inside its input; the engine answers from there, as lwIP allows.
+ * lwIP hands datagrams over inside its input: they wait for a task, a few of them; who asks again is
+ * not lost when more come at once.
  */
 #include "net/net_priv.h"
 
 #include <string.h>
 
-#include "lwip/prot/dns.h"
 #include "lwip/igmp.h"
 #include "lwip/ip.h"
 #include "lwip/mld6.h"
+#include "lwip/prot/dns.h"
 #include "lwip/udp.h"
 
 #include "core/bytes.h"
@@ -23,6 +24,15 @@
 
 #define HOPS        255
 #define MESSAGE_MAX 1500u /* bytes of a message that came in pieces; what is more is not read */
+#define WAITING_MAX 16u   /* messages */
+
+typedef struct arrived {
+    struct pbuf *p;
+    ip_addr_t from;
+    u16_t port;
+    at_netif_id id;
+    struct arrived *next;
+} arrived;
 
 typedef struct member {
     at_mdns_host *host;
@@ -39,6 +49,9 @@ struct at_mdns_host {
     struct udp_pcb *pcb;
     at_mdns_service service;
     member members[AT_NETIF_COUNT];
+    arrived *first, **last;
+    unsigned waiting;
+    at_task task; /* takes what has arrived */
 };
 
 static const ip_addr_t group4 = DNS_MQUERY_IPV4_GROUP_INIT;
@@ -157,23 +170,69 @@ static bool is_local(const struct netif *netif, const ip_addr_t *from)
     return ip4_addr_net_eq(ip_2_ip4(from), netif_ip4_addr(netif), netif_ip4_netmask(netif));
 }
 
-static void take_message(member *m, const struct pbuf *p, const ip_addr_t *from, u16_t port)
+static void take_message(member *m, const arrived *message)
 {
-    at_net *net = m->host->net;
-    at_mdns_peer peer = { from, port };
+    const struct pbuf *p = message->p;
+    uint64_t now_us = at_loop_now(m->host->net->loop);
+    at_mdns_peer peer = { &message->from, message->port };
     uint8_t linear[MESSAGE_MAX];
+
+    refresh(m);
+    if (p->len == p->tot_len)
+        at_mdns_input(m->engine, now_us, p->payload, p->len, &peer);
+    else
+        at_mdns_input(m->engine, now_us, linear, pbuf_copy_partial(p, linear, sizeof linear, 0),
+                      &peer);
+    arm(m);
+}
+
+static arrived *next_message(at_mdns_host *h)
+{
+    arrived *message = h->first;
+
+    if (message == NULL)
+        return NULL;
+    h->first = message->next;
+    if (h->first == NULL)
+        h->last = &h->first;
+    h->waiting--;
+    return message;
+}
+
+static void drop(at_mdns_host *h, arrived *message)
+{
+    pbuf_free(message->p);
+    at_free(h->net->heap, message);
+}
+
+static void take_messages(void *arg)
+{
+    at_mdns_host *h = arg;
+    arrived *message;
+
+    net_enter(h->net);
+    while ((message = next_message(h)) != NULL) {
+        member *m = &h->members[message->id];
+
+        if (m->engine != NULL)
+            take_message(m, message);
+        drop(h, message);
+    }
+}
+
+static const member *receiver(const at_mdns_host *h, const ip_addr_t *from)
+{
     at_addr sender;
 
     net_from_lwip(from, &sender);
-    if (!is_local(netif_of(m), from) || net_is_ours(net, &sender))
-        return;
-    refresh(m);
-    if (p->len == p->tot_len)
-        at_mdns_input(m->engine, at_loop_now(net->loop), p->payload, p->len, &peer);
-    else
-        at_mdns_input(m->engine, at_loop_now(net->loop), linear,
-                      pbuf_copy_partial(p, linear, sizeof linear, 0), &peer);
-    arm(m);
+    for (int i = 0; i < AT_NETIF_COUNT; i++) {
+        const member *m = &h->members[i];
+
+        if (m->engine != NULL && netif_of(m) == ip_current_input_netif() &&
+            is_local(netif_of(m), from) && !net_is_ours(h->net, &sender))
+            return m;
+    }
+    return NULL;
 }
 
 /* From lwIP. */
@@ -181,15 +240,21 @@ static void on_recv(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_add
                     u16_t port)
 {
     at_mdns_host *h = arg;
+    const member *m = receiver(h, from);
+    arrived *message = NULL;
 
     (void)pcb;
-    for (int i = 0; i < AT_NETIF_COUNT; i++) {
-        member *m = &h->members[i];
-
-        if (m->engine != NULL && netif_of(m) == ip_current_input_netif())
-            take_message(m, p, from, port);
+    if (m != NULL && h->waiting < WAITING_MAX)
+        message = at_alloc(h->net->heap, sizeof *message);
+    if (message == NULL) {
+        pbuf_free(p);
+        return;
     }
-    pbuf_free(p);
+    *message = (arrived){ .p = p, .from = *from, .port = port, .id = m->id };
+    *h->last = message;
+    h->last = &message->next;
+    h->waiting++;
+    at_loop_post(h->net->loop, &h->task);
 }
 
 /* ---- life ---- */
@@ -299,6 +364,8 @@ at_err at_mdns_host_open(at_net *net, const at_mdns_service *service, at_mdns_ho
         return AT_ERR_NOMEM;
     h->net = net;
     h->service = *service;
+    h->last = &h->first;
+    at_task_init(&h->task, take_messages, h);
     err = open_endpoint(h);
     for (int i = 0; i < AT_NETIF_COUNT && err == AT_OK; i++) {
         make_member(h, (at_netif_id)i);
@@ -314,10 +381,15 @@ at_err at_mdns_host_open(at_net *net, const at_mdns_service *service, at_mdns_ho
 
 void at_mdns_host_close(at_mdns_host *h)
 {
+    arrived *message;
+
     if (h == NULL)
         return;
     for (int i = 0; i < AT_NETIF_COUNT; i++)
         step_out(&h->members[i], true);
+    at_loop_unpost(h->net->loop, &h->task);
+    while ((message = next_message(h)) != NULL)
+        drop(h, message);
     if (h->pcb != NULL)
         udp_remove(h->pcb);
     at_free(h->net->heap, h);
