@@ -132,8 +132,8 @@ static void stack_start(void)
 }
 
 /* A datagram from the other end, to the stack or a group. */
-static inline void stack_datagram(uint32_t to, uint16_t from_port, uint16_t to_port, const uint8_t *data,
-                           size_t len)
+static inline void stack_datagram(uint32_t to, uint16_t from_port, uint16_t to_port,
+                                  const uint8_t *data, size_t len)
 {
     uint8_t frame[1514];
     at_udp udp = { .from_port = from_port, .to_port = to_port, .data = data, .data_len = len };
