@@ -51,19 +51,23 @@ def starting(table, runs, _):
 
 
 def joining_later(table, runs, _):
-    """The first join of a module that has been there for a moment."""
-    times = []
+    """The first join of a module that has been there for a moment; the CPU tells what it costs on any machine."""
+    rows = []
     for _ in range(10 * runs):
-        with quiet_module() as (running, _):
+        with quiet_module() as (running, processes):
             port = running.started()
             port.command("AT+CWMODE=1")
             time.sleep(0.05)  # pace: what a person or a driver does first
-            port.send(attache.JOIN)
+            before = [attache.cpu_ns(pid) for pid in processes]
             began = time.monotonic()
+            port.send(attache.JOIN)
             port.exactly(b"WIFI CONNECTED\r\nWIFI GOT IP\r\n")
-            times.append((time.monotonic() - began) * 1000)
+            rows.append((time.monotonic() - began,
+                         *(attache.cpu_ns(pid) - was for pid, was in zip(processes, before))))
             port.exactly(attache.OK)
-    table.add("AT+CWJAP to address, cold, 50 ms after ready, p50", f"{statistics.median(times):.2f} ms", aim="≤ 5 ms")
+    took, bench, chip = map(statistics.median, zip(*rows))
+    table.add("AT+CWJAP to address, cold, 50 ms after ready, p50",
+              f"{took * 1000:.2f} ms; CPU of the chip {chip / 1e6:.2f} ms, of the bench {bench / 1e6:.2f} ms", aim="≤ 5 ms")
 
 
 def joining_again(table, runs, _):
