@@ -53,7 +53,7 @@ def machine():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3, help="of each transfer; medians are shown")
-    parser.add_argument("--megabytes", type=int, default=50, help="of a transfer")
+    parser.add_argument("--megabytes", type=int, default=40, help="of a transfer")
     parser.add_argument("--modules", type=int, default=100)
     parser.add_argument("--only", default="", help="measurements whose name contains this")
     options = parser.parse_args()

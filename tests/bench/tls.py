@@ -17,7 +17,7 @@ import tls_peers
 from attache import HOST_ALIAS, OK, PROMPT, cpu_ns
 from measure import MEGA, ROOT, quiet_module
 
-HANDSHAKES = 40
+HANDSHAKES = 25
 
 
 def load_pki(folder):
