@@ -39,6 +39,7 @@ typedef struct fake_ap {
     bool no_confirm;      /* confirms are not answered */
     bool other_group;     /* commits are refused, status 77 */
     bool forget;          /* a PMKID is unknown */
+    bool no_memory;       /* OWE may fail here as well */
     at_mgmt_dh dh;        /* answered to OWE instead of the right one, when group is not 0 */
     unsigned commits, confirms, opens;
 } fake_ap;

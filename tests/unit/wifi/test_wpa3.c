@@ -10,7 +10,9 @@
 
 #include "core/bytes.h"
 #include "core/loop.h"
+#include "crypto/platform.h"
 #include "fake_air.h"
+#include "iface/current.h"
 #include "proto/mgmt.h"
 
 static void again(fake_air *air)
@@ -324,6 +326,39 @@ static void without_pmf_everything_is_believed(void **state)
     fake_assert_event(air, 1, AT_STATION_EV_LEFT, 0);
 }
 
+/* Less memory than SAE or OWE needs ends the attempt, leaves nothing behind and nothing half done. The
+ * access point lives on the same heap. */
+static void no_memory(void **state)
+{
+    static const uint8_t modes[] = { AT_AUTH_WPA3_PSK, AT_AUTH_OWE };
+    fake_air *air = *state;
+    at_heap heap;
+
+    at_crypto_start();
+    at_the_current.heap = &heap;
+    for (unsigned i = 0; i < AT_COUNT(modes); i++) {
+        fake_ap *ap = fake_air_add_sae(air, "home", i == 0 ? "secret88" : "", modes[i]);
+        bool joined = false;
+        size_t budget = 0;
+
+        for (; !joined && budget < 32768; budget += 512) {
+            again(air);
+            memset(&ap->sae, 0, sizeof ap->sae);
+            ap->no_memory = true;
+            at_heap_init(&heap, budget);
+            fake_join(air, "home", "secret88");
+            fake_air_run(air, 20 * FAKE_SECOND);
+            assert_int_equal(air->events, 1);
+            joined = air->event[0].event == AT_STATION_EV_JOINED;
+            assert_true(joined || air->event[0].event == AT_STATION_EV_FAILED);
+            assert_int_equal(heap.blocks, 0);
+        }
+        assert_true(joined && budget > 1024);
+        ap->on = false;
+    }
+    at_the_current.heap = NULL;
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -341,6 +376,7 @@ int main(void)
         FAKE_TEST(the_access_point_asks),
         FAKE_TEST(leaving_is_protected),
         FAKE_TEST(without_pmf_everything_is_believed),
+        FAKE_TEST(no_memory), /* the last one: Mbed TLS has no memory after it */
     };
 
     return cmocka_run_group_tests_name("station: WPA3, OWE, PMF", tests, NULL, NULL);
