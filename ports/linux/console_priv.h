@@ -32,7 +32,7 @@ struct lx_console {
     bool data_prompt; /* the module waits for data */
     bool passthrough; /* and goes on until +++ */
     bool may_send;    /* input that is not a terminal: the answer is complete */
-    char answer[64]; /* the line of output that is being received, cut */
+    char answer[64];  /* the line of output that is being received, cut */
     size_t answer_len;
 
     EditLine *edit;
