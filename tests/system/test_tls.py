@@ -360,8 +360,7 @@ def test_a_server_that_forgot_its_sessions(tls, peer, pki, version):
     port.command("AT+CIPCLOSE", b"CLOSED\r\n" + OK)
     first.process.kill()
     first.process.wait()
-    again = peer(lambda *more: tls_peers.OpenSsl("s_server", "-accept", f"127.0.0.1:{first.port}", *more),
-                 *certificate(pki, "server"), version)
+    again = peer(tls_peers.server_at, first.port, *certificate(pki, "server"), version)
     again.expect(rb"ACCEPT")
     connect(port, first.port)
     exchange(port, again)
@@ -421,8 +420,7 @@ def test_passthrough_and_reconnection(tls, peer, pki, version):
     port.exactly(b"raw answer\n")
     openssl.send(b"Q\n")
     openssl.process.wait(20)
-    again = peer(lambda *more: tls_peers.OpenSsl("s_server", "-accept", f"127.0.0.1:{openssl.port}", *more),
-                 *certificate(pki, "server"), version)
+    again = peer(tls_peers.server_at, openssl.port, *certificate(pki, "server"), version)
     again.expect(rb"CIPHER is")
     port.write(b"after the reconnection\n")
     again.expect(rb"after the reconnection")

@@ -190,8 +190,7 @@ def test_passthrough_over_tls_at_power_up(module, peer, pki, tmp_path, version):
     port.exactly(b"an answer\n")
     openssl.send(b"Q\n")
     openssl.process.wait(20)
-    again = peer(lambda *more: tls_peers.OpenSsl("s_server", "-accept", f"127.0.0.1:{openssl.port}", *more),
-                 *certificate(pki, "server"), version)
+    again = peer(tls_peers.server_at, openssl.port, *certificate(pki, "server"), version)
     again.expect(rb"CIPHER is")
     port.write(b"after the reconnection\n")
     again.expect(rb"after the reconnection")

@@ -89,6 +89,11 @@ def server_in(folder, *arguments):
     return peer
 
 
+def server_at(port, *arguments):
+    """Where another one was before."""
+    return OpenSsl("s_server", "-accept", f"127.0.0.1:{port}", *arguments)
+
+
 def client(port, *arguments):
     return OpenSsl("s_client", "-connect", f"127.0.0.1:{port}", *arguments)
 
