@@ -138,7 +138,7 @@ def test_a_record_that_was_tampered_with(tls, peer, pki, middle, request):
     opened = threading.Event()
 
     def change(data, to_server):
-        return data[:-1] + bytes([data[-1] ^ 1]) if opened.is_set() and not to_server else data
+        return data[:-1] + bytes([data[-1] ^ 1]) if data and opened.is_set() and not to_server else data
     connect(port, middle(openssl.port, change).port)
     opened.set()
     openssl.send(b"not a byte of this may arrive\n")
