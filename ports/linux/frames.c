@@ -135,18 +135,32 @@ static void set_watch(lx_frames *f, bool writable)
     lx_source_set_events(f->poller, &f->source, writable ? POLLIN | POLLOUT : POLLIN);
 }
 
+/* The whole records at the head of the queue that fit into limit, at least one; counts them. */
+static size_t first_records(const lx_frames *f, size_t limit, size_t *count)
+{
+    size_t len = 0;
+
+    for (*count = 0; f->head + len < f->tail; (*count)++) {
+        size_t next = record_size(frame_len(f->out + f->head + len));
+
+        if (*count > 0 && len + next > limit)
+            break;
+        len += next;
+    }
+    return len;
+}
+
 /* Returns how many bytes of the queue the kernel took, 0: none now; -1: nobody is there. */
 static ssize_t send_message(lx_frames *f)
 {
-    size_t len = 0, count = 0, next;
+    size_t limit = MESSAGE_MAX, len, count;
     ssize_t sent;
 
-    for (; f->head + len < f->tail; len += next, count++) {
-        next = record_size(frame_len(f->out + f->head + len));
-        if (len + next > MESSAGE_MAX)
-            break;
-    }
-    sent = send(f->source.fd, f->out + f->head, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    do {
+        len = first_records(f, limit, &count);
+        sent = send(f->source.fd, f->out + f->head, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        limit /= 2;
+    } while (sent < 0 && errno == EMSGSIZE && count > 1); /* a computer with tiny socket buffers */
     if (sent < 0)
         return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -1;
     f->sent += count;

@@ -136,6 +136,18 @@ static void back_pressure_loses_nothing(void **state)
     assert_int_equal(f->a.refused, 0);
 }
 
+static void a_tiny_socket_buffer_is_enough(void **state)
+{
+    fixture *f = *state;
+    const int size = 4096;
+
+    assert_int_equal(setsockopt(f->a.source.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+    for (uint32_t i = 0; i < 500; i++)
+        assert_int_equal(send_number(f, i), AT_OK);
+    receive(f, 500);
+    assert_int_equal(f->a.sent, 500);
+}
+
 static void a_full_queue_refuses_and_counts(void **state)
 {
     fixture *f = *state;
@@ -240,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(frames_arrive_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(back_pressure_loses_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_tiny_socket_buffer_is_enough, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_queue_refuses_and_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(impossible_frames_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(broken_messages_are_dropped, setup, teardown),
