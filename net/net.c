@@ -121,7 +121,9 @@ static uint16_t type_of(const struct pbuf *p)
 {
     const uint8_t *frame = p->payload;
 
-    return p->len >= ETHERNET_HEADER ? (uint16_t)(frame[12] << 8 | frame[13]) : 0;
+    if (p->len < ETHERNET_HEADER)
+        return 0;
+    return (uint16_t)(frame[12] << 8 | frame[13]);
 }
 
 static err_t send_pieces(net_interface *interface, const struct pbuf *p)
