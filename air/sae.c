@@ -123,7 +123,7 @@ static uint16_t sae_key(at_air_port *port, const at_mgmt *m, const char **why)
 static uint16_t owe_key(at_air_port *port, const at_mgmt *m, const char **why)
 {
     const at_random *random = port->air->config.random;
-    at_owe owe;
+    at_owe owe = { 0 };
     at_err err = at_owe_start(&owe, random);
 
     if (err == AT_OK)
@@ -132,7 +132,7 @@ static uint16_t owe_key(at_air_port *port, const at_mgmt *m, const char **why)
     at_wipe(&owe, sizeof owe);
     if (err == AT_OK)
         return AT_STATUS_OK;
-    *why = "OWE needs a point of group 19";
+    *why = err == AT_ERR_NOMEM ? "no memory for OWE" : "OWE needs a point of group 19";
     return err == AT_ERR_UNSUPPORTED ? AT_STATUS_GROUP : AT_STATUS_FAILURE;
 }
 

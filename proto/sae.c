@@ -122,19 +122,27 @@ static void write_confirm(at_sae *s, at_mgmt_auth *out)
     out->len = (uint8_t)at_built(&b);
 }
 
-static bool confirm_good(at_sae *s, const at_mgmt_auth *in)
+/* counter: what the confirm has for one. */
+static bool confirm_good(const at_sae *s, const at_mgmt_auth *in, uint16_t *counter)
 {
     at_reader r = at_reader_of(in->body, in->len);
-    uint16_t counter = at_get16le(&r);
-    const uint8_t *given = at_get(&r, AT_SHA256_LEN);
+    const uint8_t *given;
     uint8_t mac[AT_SHA256_LEN];
 
+    *counter = at_get16le(&r);
+    given = at_get(&r, AT_SHA256_LEN);
     if (given == NULL || r.left != 0)
         return false;
-    at_sae_confirm_mac(s, counter, &s->theirs, &s->ours, mac);
-    if (!at_equal_secret(mac, given, sizeof mac))
+    at_sae_confirm_mac(s, *counter, &s->theirs, &s->ours, mac);
+    return at_equal_secret(mac, given, sizeof mac);
+}
+
+/* One more repetition; false: there were enough of them. */
+static bool repeats(at_sae *s)
+{
+    if (s->sync >= AT_SAE_SYNC)
         return false;
-    s->peer_confirm = counter;
+    s->sync++;
     return true;
 }
 
@@ -176,14 +184,21 @@ void at_sae_token_ask(const uint8_t secret[AT_SAE_KEY_LEN], const uint8_t statio
     out->len = (uint8_t)at_built(&b);
 }
 
+/* Into the token container, which has to be all that is left. */
+static bool enter_token(at_reader *r)
+{
+    uint8_t id = at_get8(r), len = at_get8(r);
+
+    return id == ELEMENT_EXTENSION && len == r->left && at_get8(r) == EXTENSION_TOKEN;
+}
+
 static bool take_token(at_sae *s, const at_mgmt_auth *in)
 {
     at_reader r = at_reader_of(in->body, in->len);
 
     if (at_get16le(&r) != AT_P256_GROUP)
         return false;
-    if (s->h2e && (at_get8(&r) != ELEMENT_EXTENSION || at_get8(&r) != r.left ||
-                   at_get8(&r) != EXTENSION_TOKEN))
+    if (s->h2e && !enter_token(&r))
         return false;
     if (!r.ok || r.left == 0 || r.left > sizeof s->token)
         return false;
@@ -286,7 +301,7 @@ static at_sae_step answer_commit(at_sae *s, unsigned accepts, const at_mgmt_auth
     if ((accepts & (c.h2e ? AT_SAE_H2E : AT_SAE_LOOPING)) == 0)
         return refuse(in, AT_STATUS_FAILURE, out);
     if (same_commit(s, &c)) {
-        if (s->state != AT_SAE_COMMITTED || s->sync++ >= AT_SAE_SYNC)
+        if (s->state != AT_SAE_COMMITTED || !repeats(s))
             return AT_SAE_IGNORED;
         write_commit(s, out);
         return AT_SAE_SEND;
@@ -310,24 +325,26 @@ static at_sae_step answer_commit(at_sae *s, unsigned accepts, const at_mgmt_auth
 
 static at_sae_step answer_confirm(at_sae *s, const at_mgmt_auth *in, at_mgmt_auth *out)
 {
-    uint16_t before = s->peer_confirm;
+    uint16_t counter;
 
     if (in->len != CONFIRM_LEN)
         return AT_SAE_IGNORED;
     if (s->state == AT_SAE_ACCEPTED) { /* our confirm was lost */
-        if (!confirm_good(s, in) || s->peer_confirm <= before || s->sync++ >= AT_SAE_SYNC)
+        if (!confirm_good(s, in, &counter) || counter <= s->peer_confirm || !repeats(s))
             return AT_SAE_IGNORED;
+        s->peer_confirm = counter;
         write_confirm(s, out);
         return AT_SAE_SEND;
     }
     if (s->state != AT_SAE_COMMITTED || in->status != AT_STATUS_OK)
         return AT_SAE_IGNORED;
-    if (!confirm_good(s, in)) {
+    if (!confirm_good(s, in, &counter)) {
         begin(out, SEQUENCE_CONFIRM, AT_STATUS_FAILURE);
         at_sae_clear(s);
         return AT_SAE_WRONG;
     }
     s->state = AT_SAE_ACCEPTED;
+    s->peer_confirm = counter;
     s->sync = 0;
     write_confirm(s, out);
     return AT_SAE_DONE;
@@ -359,7 +376,7 @@ static at_sae_step follow_commit(at_sae *s, const at_mgmt_auth *in, at_mgmt_auth
     at_err err;
 
     if (in->status == AT_STATUS_TOKEN_REQUIRED) {
-        if (s->sync++ >= AT_SAE_SYNC || !take_token(s, in))
+        if (!repeats(s) || !take_token(s, in))
             return AT_SAE_IGNORED;
         write_commit(s, out);
         return AT_SAE_SEND;
@@ -380,9 +397,11 @@ static at_sae_step follow_commit(at_sae *s, const at_mgmt_auth *in, at_mgmt_auth
 
 static at_sae_step follow_confirm(at_sae *s, const at_mgmt_auth *in)
 {
+    uint16_t counter;
+
     if (in->status != AT_STATUS_OK)
         return AT_SAE_WRONG;
-    if (!confirm_good(s, in))
+    if (!confirm_good(s, in, &counter))
         return AT_SAE_IGNORED;
     s->state = AT_SAE_ACCEPTED;
     return AT_SAE_DONE;
