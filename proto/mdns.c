@@ -7,7 +7,7 @@
  *
  * Probing (section 8): three queries 250 ms apart, with the records we mean to have. Two hosts that
  * probe for one name at the same time compare these records; who has the lesser ones waits a second.
- * After 15 conflicts in a row each further attempt comes 5 s later.
+ * After 15 conflicts in a row each further attempt comes 5 s later, and claims are not heard until then.
  *
  * Answering (section 6): records that are ours alone at once, shared ones after 20 to 120 ms, after a
  * truncated query 400 to 500 ms, so that more known answers can come. What somebody said to know is
@@ -224,9 +224,19 @@ static bool of_host(unsigned type)
     return type == MDNS_TYPE_A || type == MDNS_TYPE_AAAA;
 }
 
+/* After too many conflicts, before the next probe: whoever has that name too will answer the probe, and
+ * until then there is nothing to change. So a host that claims every name makes no more work than one
+ * that claims the next. */
+static bool rests(const at_mdns *m)
+{
+    return m->state == PROBING && m->sent == 0 && m->conflicts >= CONFLICTS_MAX;
+}
+
 /* A record of another host under a name of ours, with other data than ours. */
 static void take_response(at_mdns *m, uint64_t now_us, mdns_reader *r)
 {
+    if (rests(m))
+        return;
     while (mdns_read(r, &m->entry)) {
         const mdns_entry *e = &m->entry;
         bool host, instance;
@@ -375,6 +385,7 @@ typedef struct wanted {
 static wanted read_query(at_mdns *m, mdns_reader *r, bool legacy)
 {
     wanted w = { .probe = r->left[MDNS_AUTHORITIES] > 0 };
+    bool rest = r->left[MDNS_QUESTIONS] == 0; /* of a truncated query (section 7.2) */
 
     while (mdns_read(r, &m->entry)) {
         const mdns_entry *e = &m->entry;
@@ -394,7 +405,8 @@ static wanted read_query(at_mdns *m, mdns_reader *r, bool legacy)
                 continue;
             w.to_all &= ~MDNS_BIT(i);
             w.to_one &= ~MDNS_BIT(i);
-            m->pending &= ~MDNS_BIT(i); /* the rest of a truncated query */
+            if (rest) /* else somebody else may wait for it, and know nothing */
+                m->pending &= ~MDNS_BIT(i);
         }
     }
     return w;
