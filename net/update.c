@@ -201,6 +201,7 @@ static at_err redirect(at_update *u)
     next = at_alloc(u->config.heap, AT_UPDATE_URL_MAX + 1);
     if (next == NULL)
         return update_note(u, AT_ERR_NOMEM, "no memory for a redirect");
+    next[0] = '\0';
     err = update_parse_url(u, u->url, &from);
     if (err == AT_OK && at_url_resolve(&from, u->location, next, AT_UPDATE_URL_MAX + 1) != AT_OK)
         err = update_note(u, AT_ERR_INVALID, "a redirect to what is no URL");
@@ -208,7 +209,7 @@ static at_err redirect(at_update *u)
     if (err == AT_OK && from.https && !to.https)
         err = update_note(u, AT_ERR_REFUSED, "a redirect from https to http");
     if (err != AT_OK) {
-        at_free(u->config.heap, next);
+        update_forget_text(u, &next);
         return err;
     }
     u->token_wanted = u->token_wanted && at_url_same_origin(&from, &to);

@@ -89,6 +89,8 @@ at_err update_complete(at_update *u)
 
     if (u->is_app && !u->writing)
         return update_note(u, AT_ERR_CORRUPT, "%lu bytes are no image", (unsigned long)u->kept);
+    if (!u->writing) /* in chunks: no length has told it before */
+        return update_note(u, AT_ERR_CORRUPT, "the file is empty");
     if (!u->is_app) {
         err = at_upload_clear_rest(&u->upload);
         return err == AT_OK ? AT_OK : update_note(u, err, "the flash chip refused to erase");

@@ -220,6 +220,36 @@ static void a_cut(void **state)
     hang_up(b);
 }
 
+/* Nothing in chunks says no length before it is over; a partition keeps what it has. */
+static void an_empty_file_in_chunks(void **state)
+{
+    bench *b = *state;
+    const at_partition *partition;
+    at_update_params params = { .url = SERVER "/x" };
+    uint8_t before[4] = { 1, 2, 3, 4 }, after[4];
+    board d;
+
+    begin(&d, b);
+    serve(b);
+    partition = at_partitions_find(d.partitions, "mfg_nvs");
+    assert_non_null(partition);
+    params.partition = partition;
+    d.chip->erase(d.chip->ctx, partition->offset, 4096);
+    d.chip->program(d.chip->ctx, partition->offset, before, sizeof before);
+    assert_int_equal(at_update_start(d.update, &params), AT_OK);
+    bench_peer(b, "l: accept f");
+    bench_peer(b,
+               "f: send HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n0\\r\\n\\r\\n");
+    wait_over(&d);
+    assert_int_equal(at_update_error(d.update), AT_ERR_CORRUPT);
+    assert_string_equal(at_update_why(d.update), "the file is empty");
+    assert_int_equal(d.writes, 0);
+    d.chip->read(d.chip->ctx, partition->offset, after, sizeof after);
+    assert_memory_equal(before, after, sizeof before);
+    end(&d);
+    hang_up(b);
+}
+
 static void another_version_than_promised(void **state)
 {
     bench *b = *state;
@@ -358,6 +388,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_update, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(memory_of_an_update, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(a_cut, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(an_empty_file_in_chunks, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(another_version_than_promised, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(it_can_be_given_up_at_any_time, bench_setup,
                                         bench_teardown),
