@@ -13,8 +13,8 @@
  *             -> anything else             dropped: stations are known from their association on
  *
  * The policy judges what a station sends out: `open` lets everything pass, `local` what stays within
- * the network of `gateway` and `prefix`, in `prefix6` or on the link; with `none` the TAP is not
- * opened and the access point is one without an uplink. What comes in is not judged.
+ * the network of `gateway` and `prefix`, in `prefix6` or on the link, and of other kinds of frames ARP
+ * alone; with `none` the TAP is not opened and the access point is one without an uplink. What comes in is not judged.
  *
  * The faults no_dhcp and no_dns lose what stations send to such servers. A station's address is
  * learned from what it sends.
@@ -122,11 +122,16 @@ static bool ipv4_is_local(const air_ap *ap, uint32_t address)
     return (address & ap->netmask) == ap->network || at_ipv4_is_group(address);
 }
 
-/* Whether the policy lets it out; what it does not is refused. */
+/* Whether the policy lets it out; what it does not is refused. A tagged frame, or a tunnel's, could hide
+ * where it goes. */
 static bool may_go_out(at_air_port *port, const at_ether *ether, const packet *p)
 {
     if (port->air->config.policy != AT_POLICY_LOCAL)
         return true;
+    if (p->v4 == NULL && p->v6 == NULL && ether->type != AT_ETHERTYPE_ARP) {
+        port->air->counters.refused++;
+        return false;
+    }
     if (p->v4 != NULL && !ipv4_is_local(port->ap, p->v4->to)) {
         air_gateway_refuse(port, ether, p->v4, "policy is local");
         return false;

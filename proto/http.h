@@ -53,7 +53,7 @@ typedef enum at_http_body {
 typedef struct at_http_parser {
     /* Read only, as the steps say. */
     uint16_t status;
-    char *name;  /* of the field, lower case */
+    char *name;  /* of the field, as it came: at_http_same */
     char *value; /* without blanks around it; bytes are as they came, but no control characters */
     bool cut;    /* the value was longer than the line's memory, and is its beginning */
     at_http_body body;

@@ -193,6 +193,23 @@ static void local_is_the_access_points_network(void **state)
     fake_stop(bench);
 }
 
+/* What cannot be judged does not leave: a tag would hide where a packet goes. */
+static void local_has_no_back_door(void **state)
+{
+    fake_air *bench = start(LAB, AT_POLICY_LOCAL);
+    fake_station *one = joined(bench), *two = joined(bench);
+    uint8_t frame[64];
+
+    (void)state;
+    fake_send(one, frame, frame_to(frame, somebody, one->mac, 0x8100));  /* a VLAN's */
+    fake_send(one, frame, frame_to(frame, everybody, one->mac, 0x8863)); /* PPPoE */
+    assert_int_equal(bench->uplink.count, 0);
+    assert_int_equal(two->in_count, 1); /* among stations everything passes */
+    fake_send(one, frame, frame_to(frame, everybody, one->mac, AT_ETHERTYPE_ARP));
+    assert_int_equal(bench->uplink.count, 1);
+    fake_stop(bench);
+}
+
 static void none_is_an_access_point_without_uplink(void **state)
 {
     fake_air *bench = start(LAB, AT_POLICY_NONE);
@@ -252,6 +269,7 @@ int main(void)
         cmocka_unit_test(dhcp_is_the_networks_unless_asked_for),
         cmocka_unit_test(servers_that_are_lost),
         cmocka_unit_test(local_is_the_access_points_network),
+        cmocka_unit_test(local_has_no_back_door),
         cmocka_unit_test(none_is_an_access_point_without_uplink),
         cmocka_unit_test(forwards_are_not_needed),
         cmocka_unit_test(no_tap_no_start),
