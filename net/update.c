@@ -46,6 +46,7 @@ static void hang_up(at_update *u)
     at_http_close(u->http);
     u->http = NULL;
     u->encoded = false;
+    update_forget_text(u, &u->location);
 }
 
 static void release(at_update *u)
@@ -53,7 +54,6 @@ static void release(at_update *u)
     at_timer_stop(u->config.loop, &u->limit);
     hang_up(u);
     update_forget_text(u, &u->url);
-    update_forget_text(u, &u->location);
     update_forget_text(u, &u->server);
     at_wipe(u->token, sizeof u->token);
     at_free(u->config.heap, u->piece);
@@ -213,7 +213,6 @@ static at_err redirect(at_update *u)
         return err;
     }
     u->token_wanted = u->token_wanted && at_url_same_origin(&from, &to);
-    update_forget_text(u, &u->location);
     update_forget_text(u, &u->url);
     u->url = next;
     hang_up(u);
@@ -246,7 +245,7 @@ static void on_field(void *owner, const char *name, const char *value, bool cut)
     at_update *u = owner;
 
     if (at_http_same(name, "content-encoding"))
-        u->encoded = !at_http_same(value, "identity");
+        u->encoded = u->encoded || !at_http_same(value, "identity");
     if (!at_http_same(name, "location") || cut)
         return;
     update_forget_text(u, &u->location);

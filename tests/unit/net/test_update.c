@@ -250,6 +250,36 @@ static void an_empty_file_in_chunks(void **state)
     hang_up(b);
 }
 
+/* What one answer says is not for the next: neither where to go, nor how it is encoded. */
+static void each_answer_for_itself(void **state)
+{
+    bench *b = *state;
+    at_update_params params = { .url = SERVER "/x" };
+    board d;
+
+    begin(&d, b);
+    serve(b);
+    assert_int_equal(start(&d, false), AT_OK);
+    bench_peer(b, "l: accept v");
+    bench_peer(b,
+               "v: send HTTP/1.1 200 OK\\r\\nLocation: /y\\r\\nContent-Length: 3\\r\\n\\r\\nv2\\n");
+    bench_peer(b, "l: accept f");
+    bench_peer(b, "f: send HTTP/1.1 302 Found\\r\\nContent-Length: 0\\r\\n\\r\\n");
+    wait_over(&d);
+    assert_string_equal(at_update_why(d.update), "a redirect without a usable Location");
+    d.overs = 0;
+    d.stage = AT_UPDATE_NOTHING;
+    assert_int_equal(at_update_start(d.update, &params), AT_OK);
+    bench_peer(b, "l: accept g");
+    bench_peer(b, "g: send HTTP/1.1 200 OK\\r\\nContent-Encoding: gzip\\r\\n"
+                  "Content-Encoding: identity\\r\\nContent-Length: 336\\r\\n\\r\\n");
+    wait_over(&d);
+    assert_int_equal(at_update_error(d.update), AT_ERR_UNSUPPORTED);
+    bench_peer(b, "g: close");
+    end(&d);
+    hang_up(b);
+}
+
 static void another_version_than_promised(void **state)
 {
     bench *b = *state;
@@ -388,6 +418,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_update, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(memory_of_an_update, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(a_cut, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(each_answer_for_itself, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(an_empty_file_in_chunks, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(another_version_than_promised, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(it_can_be_given_up_at_any_time, bench_setup,
