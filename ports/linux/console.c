@@ -122,10 +122,10 @@ void console_show_help(lx_console *c, const char *name)
     const at_cmd *cmd = lx_reference_find(name);
 
     (void)c;
-    if (cmd != NULL)
-        lx_reference_show(stdout, cmd);
-    else if (name[0] == '\0')
+    if (name[0] == '\0')
         lx_reference_text(stdout);
+    else if (cmd != NULL)
+        lx_reference_show(stdout, cmd);
     else
         fprintf(stdout, "no command %s: ? alone lists them all\n", name);
     fflush(stdout);

@@ -111,6 +111,8 @@ def test_help_and_completion(terminal):
     screen = terminal("--console")
     screen.line("?CWMODE")
     assert "0 to 3" in screen.see(r"3\.2\.3")
+    screen.line("?")
+    screen.see(r"\+CIPV6 ")  # all of them, a line each
     screen.type(b"AT+CWM" + TAB)
     screen.line("?")
     screen.see(r"\+CWMODE:0\r\n\r\nOK")
