@@ -436,6 +436,9 @@ static err_t start_connecting(tcp_stream *s, const at_tcp_params *params)
         ip_addr_set_any(params->to.family == AT_IPV6, &local);
     if (params->local.family != AT_FAMILY_NONE && !net_is_ours(s->net, &params->local))
         return ERR_RTE;
+    if (at_addr_is_any(&params->to) || at_addr_is_broadcast(&params->to) ||
+        at_addr_is_multicast(&params->to))
+        return ERR_RTE; /* a connection is with one other end */
     if (params->local.family != AT_FAMILY_NONE || params->local_port != 0) {
         err = tcp_bind(s->pcb, &local, params->local_port);
         if (err != ERR_OK)
