@@ -1,5 +1,5 @@
 /* Every number the guide or the part fixes, with its source. Those that users may lift are defaults
- * of run-time options (module/config.h). */
+ * of run-time options (module/module.h). */
 #ifndef CORE_LIMITS_H
 #define CORE_LIMITS_H
 

@@ -227,29 +227,9 @@ bool at_session_idle(const at_session *s)
     return s->mode == AT_MODE_COMMAND && at_writer_empty(s) && at_ring_used(&s->rx.ring) == 0;
 }
 
-at_loop *at_session_loop(const at_session *s)
-{
-    return s->loop;
-}
-
-at_heap *at_session_heap(const at_session *s)
-{
-    return s->config.heap;
-}
-
-at_log *at_session_log(const at_session *s)
-{
-    return s->log;
-}
-
 at_byteport *at_session_port(const at_session *s)
 {
     return s->port;
-}
-
-const at_supervisor *at_session_supervisor(const at_session *s)
-{
-    return s->config.supervisor;
 }
 
 void at_session_set_echo(at_session *s, bool on)

@@ -53,11 +53,7 @@ void at_session_run(at_session *s, const at_cmd *row);
 void at_session_cancel(at_session *s);
 at_mode at_session_mode(const at_session *s);
 bool at_session_idle(const at_session *s); /* command mode, nothing unsent */
-at_loop *at_session_loop(const at_session *s);
-at_heap *at_session_heap(const at_session *s);
-at_log *at_session_log(const at_session *s);
 at_byteport *at_session_port(const at_session *s);
-const at_supervisor *at_session_supervisor(const at_session *s);
 
 /* Iterates over the rows that exist in this build, in table order; NULL at the end. */
 const at_cmd *at_session_row(const at_session *s, size_t index);

@@ -217,11 +217,6 @@ void at_dhcp_server_stop(at_dhcp_server *s)
     s->pcb = NULL;
 }
 
-bool at_dhcp_server_is_on(const at_dhcp_server *s)
-{
-    return s->pcb != NULL;
-}
-
 at_addr at_dhcp_server_address_of(const at_dhcp_server *s, const uint8_t mac[6])
 {
     at_addr none = { .family = AT_FAMILY_NONE };

@@ -27,7 +27,6 @@ at_dhcp_server *at_dhcp_server_create(const at_dhcp_server_config *config); /* N
  * AT_DHCP_SERVER_LEASES. AT_ERR_EXISTS: a UDP link has the port. AT_ERR_NOMEM. */
 at_err at_dhcp_server_start(at_dhcp_server *s, const at_dhcp_range *range);
 void at_dhcp_server_stop(at_dhcp_server *s); /* allowed when off */
-bool at_dhcp_server_is_on(const at_dhcp_server *s);
 /* The same judgement as start's, without starting. */
 bool at_dhcp_range_fits(const at_dhcp_range *range, const at_ip_config *server);
 /* The addresses next to the server's, as many as there can be. */

@@ -84,16 +84,6 @@ void net_watch_add(at_net *net, net_watch *watch)
     net->watches = watch;
 }
 
-void net_watch_remove(at_net *net, net_watch *watch)
-{
-    for (net_watch **link = &net->watches; *link != NULL; link = &(*link)->next) {
-        if (*link == watch) {
-            *link = watch->next;
-            return;
-        }
-    }
-}
-
 void net_tell_watches(at_net *net, const at_addr *lost)
 {
     for (net_watch *watch = net->watches; watch != NULL; watch = watch->next)

@@ -111,7 +111,6 @@ bool net_has_address(const at_net *net, at_family family);
 bool net_is_ours(const at_net *net, const at_addr *addr);
 void net_tell_watches(at_net *net, const at_addr *lost);
 void net_watch_add(at_net *net, net_watch *watch);
-void net_watch_remove(at_net *net, net_watch *watch);
 void net_flush_later(at_net *net, net_flush *flush);
 void net_flush_cancel(at_net *net, net_flush *flush);
 

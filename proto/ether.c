@@ -33,13 +33,6 @@ void at_ether_build(uint8_t *frame, const uint8_t to[6], const uint8_t from[6], 
     at_put16(&b, type);
 }
 
-bool at_ether_is_broadcast(const uint8_t mac[6])
-{
-    static const uint8_t ones[6] = { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
-
-    return memcmp(mac, ones, 6) == 0;
-}
-
 bool at_ether_is_multicast(const uint8_t mac[6])
 {
     return (mac[0] & 1) != 0;

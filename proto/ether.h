@@ -24,7 +24,6 @@ typedef struct at_ether {
 bool at_ether_parse(at_ether *e, const uint8_t *frame, size_t len);
 /* Writes the header of 14 bytes. */
 void at_ether_build(uint8_t *frame, const uint8_t to[6], const uint8_t from[6], uint16_t type);
-bool at_ether_is_broadcast(const uint8_t mac[6]);
 bool at_ether_is_multicast(const uint8_t mac[6]); /* broadcast included */
 
 #endif
