@@ -77,7 +77,8 @@ static at_result check_cwsap(at_call *call)
 
     at_station_country(at_app_of(call)->station, &country);
     if (ecn == AT_AUTH_WEP)
-        return at_fail(call, AT_SUB_PARAM_INVALID, 4, "WEP is not supported");
+        return at_fail(call, AT_SUB_PARAM_INVALID, 4,
+                       "there is no WEP here: <ecn> is 0, 2, 3 or 4");
     if (ecn != AT_AUTH_OPEN && call->arg[1].len < 8)
         return at_fail(call, AT_SUB_PARAM_LENGTH, 2, "a password has 8 to 63 bytes");
     if (why != NULL)

@@ -133,8 +133,13 @@ bool at_args_type(at_call *call)
             needed = i + 1;
     if (call->given < needed || call->given > shape->count) {
         unsigned want = call->given < needed ? needed : shape->count;
-        at_fail(call, AT_SUB_PARAM_COUNT, want * 256u + call->given,
-                "%u parameters, allowed are %u to %u", call->given, needed, shape->count);
+        if (needed == shape->count)
+            at_fail(call, AT_SUB_PARAM_COUNT, want * 256u + call->given,
+                    "the number of parameters is %u, it has to be %u", call->given, needed);
+        else
+            at_fail(call, AT_SUB_PARAM_COUNT, want * 256u + call->given,
+                    "the number of parameters is %u, allowed are %u to %u", call->given, needed,
+                    shape->count);
         return false;
     }
     call->session->args_typed = shape->count;

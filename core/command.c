@@ -127,11 +127,17 @@ static size_t name_length(const char *text, size_t len)
 
 static at_result unknown(at_call *call, const char *text, size_t len)
 {
+    const char *why = "no such command in this build";
     char shown[40];
-    size_t n = AT_MIN(name_length(text, len), sizeof(shown) - 1);
+    size_t n = name_length(text, len);
+    if (n < len && text[n] >= 'a' && text[n] <= 'z')
+        why = "a command's name is in upper case";
+    else if (call->cmd != NULL)
+        why = "behind the name comes nothing, ? or =";
+    n = AT_MIN(n, sizeof(shown) - 1);
     memcpy(shown, text, n);
     shown[n] = '\0';
-    return at_fail(call, AT_SUB_UNSUPPORTED, 0, "AT%s: no such command in this build", shown);
+    return at_fail(call, AT_SUB_UNSUPPORTED, 0, "AT%s: %s", shown, why);
 }
 
 /* Row, operation and fields of the text after AT. */

@@ -175,7 +175,7 @@ static bool add_fault(const verb_call *v, const cJSON *add)
                       "fault add needs \"name\" and \"kind\" and may have \"ap\", \"station\" (an "
                       "address), \"value\", \"after_ms\", \"after_bytes\" (numbers) and \"on\"");
     if (!at_fault_kind_parse(kind, &fault.kind))
-        return refuse(v, "no such kind of fault: as in a world file, like loss, delay, half-open");
+        return refuse(v, "no such kind of fault: as in a world file, like loss, delay, half_open");
     at_copy_text(fault.name, sizeof fault.name, name);
     at_copy_text(fault.ap, sizeof fault.ap, ap != NULL ? ap : "");
     fault.one_station = station != NULL;

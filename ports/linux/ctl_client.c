@@ -136,7 +136,8 @@ static const struct verb {
 } verbs[] = {
     { "status", words_plain, "status", "power, port, address, access points, counters" },
     { "wait", words_wait, "wait EVENT [TIMEOUT_MS] [since=N] [NAME=VALUE...]",
-      "until ready, joined, ip, link, left, error, exit ..." },
+      "until EVENT; ready, joined, ip, ip6ll and ip6 last until left or exit, the others are\n"
+      "      moments: left, link, time, error, ap, fault, station, lease, pin, sleep, exit ..." },
     { "events", words_plain, "events", "print every event as it happens" },
     { "ap", words_ap, "ap NAME on|off|rssi DBM [STATION]",
       "an access point's power or strength, for all or as one radio hears it" },

@@ -47,6 +47,12 @@ static void print_nvs(tool_image *image, const at_partition *p)
     }
 }
 
+static const char *why_no_files(at_err err)
+{
+    return err == AT_ERR_NOT_FOUND ? "not formatted yet, the first AT+FS command does that"
+                                   : at_err_text(err);
+}
+
 static void print_fat(tool_image *image, const at_partition *p)
 {
     at_fat *fs;
@@ -54,7 +60,7 @@ static void print_fat(tool_image *image, const at_partition *p)
     at_err err = at_fat_mount(&fs, &image->heap, &image->log, &image->chip, p->offset, p->size,
                               AT_FAT_READ_ONLY);
     if (err != AT_OK) {
-        printf("%-16s no files: %s\n", p->label, at_err_text(err));
+        printf("%-16s no files: %s\n", p->label, why_no_files(err));
         return;
     }
     at_fat_measure(fs, &usage);
@@ -73,7 +79,8 @@ static void print_slot(tool_image *image, const at_partition *p, bool runs)
         printf("%-16s %s %s, %lu bytes%s\n", p->label, info.project, info.version,
                (unsigned long)info.len, runs ? ", boots" : "");
     } else {
-        printf("%-16s %s %s\n", p->label, err == AT_ERR_CORRUPT ? "the image" : "no image", why);
+        printf("%-16s %s%s%s\n", p->label, err == AT_ERR_CORRUPT ? "the image" : "no image",
+               why[0] != '\0' ? " " : "", why);
     }
 }
 
@@ -142,7 +149,7 @@ static int list_files(tool_image *image, const at_partition *p)
     at_err err = at_fat_mount(&fs, &image->heap, &image->log, &image->chip, p->offset, p->size,
                               AT_FAT_READ_ONLY);
     if (err != AT_OK) {
-        return tool_fail("%s: no files: %s", p->label, at_err_text(err));
+        return tool_fail("%s: no files: %s", p->label, why_no_files(err));
     }
     while (at_fat_next(fs, &walk, ".", &file) == AT_OK) {
         printf("%8lu %s%s\n", (unsigned long)file.size, file.name, file.directory ? "/" : "");
@@ -268,7 +275,7 @@ static bool extract_plain(tool_image *image, const at_partition *p, const char *
     at_err err = at_fat_mount(&fs, &image->heap, &image->log, &image->chip, p->offset, p->size,
                               AT_FAT_READ_ONLY);
     if (err != AT_OK) {
-        tool_fail("%s: no file system: %s", p->label, at_err_text(err));
+        tool_fail("%s: no files: %s", p->label, why_no_files(err));
         return false;
     }
     uint32_t size = at_fat_volume_size(fs);

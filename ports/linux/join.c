@@ -208,7 +208,32 @@ static bool take_option(joiner *j, const char *name, const char *value)
     return true;
 }
 
-static int usage(FILE *to)
+/* Says what an option that was not taken wants; a password is not repeated. */
+static void refuse(const char *name, const char *value)
+{
+    static const struct {
+        const char *name, *wants;
+    } options[] = {
+        { "--air", "PATH, that of attache air" },
+        { "--ssid", "SSID, 1 to 32 bytes" },
+        { "--password", "PASSWORD, 8 to 63 bytes" },
+        { "--mac", "MAC, a unicast address like 1a:fe:35:00:00:10" },
+        { "--log", "error, warn, info or debug" },
+        { "--forward", "HOSTPORT:ADDR:PORT, like 8080:192.168.4.1:80, at most 16 times" },
+        { "--tap", "INTERFACE, a name of 1 to 15 bytes" },
+    };
+
+    for (size_t i = 0; i < AT_COUNT(options); i++) {
+        if (strcmp(name, options[i].name) == 0) {
+            fprintf(stderr, "attache join: %s %s %s\n", name,
+                    value == NULL ? "needs a value:" : "wants", options[i].wants);
+            return;
+        }
+    }
+    fprintf(stderr, "attache join: unknown option %s: see attache join --help\n", name);
+}
+
+static int usage(void)
 {
     fputs("usage: attache join --air PATH --ssid SSID [--password PASSWORD]\n"
           "                    [--forward HOSTPORT:ADDR:PORT]... [--mac MAC] [--log LEVEL]\n"
@@ -219,8 +244,8 @@ static int usage(FILE *to)
           "With --tap the computer itself joins: INTERFACE, a TAP interface, is like a Wi-Fi card "
           "of\n"
           "it, and \"joined\" is printed when DHCP can begin.\n",
-          to);
-    return to == stdout ? 0 : USAGE;
+          stdout);
+    return 0;
 }
 
 /* ---- a run ---- */
@@ -358,7 +383,7 @@ int lx_join_main(int argc, char **argv)
     int status = 1;
 
     if (argc == 1 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0))
-        return usage(stdout);
+        return usage();
     j = calloc(1, sizeof *j);
     if (j == NULL)
         return 1;
@@ -366,16 +391,18 @@ int lx_join_main(int argc, char **argv)
     j->level = AT_LOG_WARN;
     for (int i = 0; i < argc; i += 2) {
         if (i + 1 == argc || !take_option(j, argv[i], argv[i + 1])) {
-            fprintf(stderr, "attache join: cannot use %s %s\n", argv[i],
-                    i + 1 < argc ? argv[i + 1] : "without a value");
+            refuse(argv[i], i + 1 < argc ? argv[i + 1] : NULL);
             free(j);
-            return usage(stderr);
+            return USAGE;
         }
     }
     if (j->air == NULL || j->ssid == NULL ||
         (j->interface != NULL && (j->forward_count > 0 || j->mac_given))) {
+        fprintf(stderr, "attache join: %s: see attache join --help\n",
+                j->air == NULL || j->ssid == NULL ? "needs --air PATH and --ssid SSID"
+                                                  : "--tap goes without --forward and --mac");
         free(j);
-        return usage(stderr);
+        return USAGE;
     }
     if (set_up(j, why, sizeof why)) {
         begin(j);

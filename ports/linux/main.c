@@ -133,13 +133,17 @@ static int commands(int argc, char **argv)
         lx_reference_json(stdout);
     } else if (argc == 1 && argv[0][0] != '-' && lx_reference_find(argv[0]) != NULL) {
         lx_reference_show(stdout, lx_reference_find(argv[0]));
+    } else if (argc == 1 && argv[0][0] != '-') {
+        fprintf(stderr, "attache commands: no command '%s': attache commands lists them\n",
+                argv[0]);
+        return EXIT_USAGE;
     } else {
         bool help = wants_help(argc, argv);
 
-        fputs("usage: attache commands [--markdown | --json | NAME]\n\nThe AT commands: all in one "
-              "line "
-              "each, as Markdown, as JSON, or one with its parameters.\n",
-              help ? stdout : stderr);
+        fputs(
+            "usage: attache commands [NAME | --markdown | --json]\n\nThe AT commands: one with its "
+            "parameters, or all: a line each, as Markdown, as JSON.\n",
+            help ? stdout : stderr);
         return help ? 0 : EXIT_USAGE;
     }
     return fflush(stdout) == 0 ? 0 : 1;
@@ -174,7 +178,8 @@ static int help(void)
           "  attache ctl PATH VERB...                  control a running module\n"
           "  attache air --air PATH [options]          an air that modules share\n"
           "  attache join --air PATH --ssid SSID ...   a plain computer in a shared air\n"
-          "  attache commands [--markdown | --json]    the AT commands\n"
+          "  attache commands [NAME | --markdown | --json]\n"
+          "                                            the AT commands\n"
           "  attache flash VERB FILE...                make, read and change flash images\n"
           "  attache version\n\n"
           "Try `attache --console` and type AT.\n\n",

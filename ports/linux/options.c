@@ -380,7 +380,7 @@ static bool take_one(lx_options *o, int argc, char **argv, int *at, char *error,
     bool optional;
 
     if (found == NULL) {
-        snprintf(error, room, "unknown option %s: see attache run --help", word);
+        snprintf(error, room, "unknown option %s: see --help", word);
         return false;
     }
     optional = found->value != NULL && found->take == take_pty;
