@@ -14,7 +14,8 @@
  *
  * The policy judges what a station sends out: `open` lets everything pass, `local` what stays within
  * the network of `gateway` and `prefix`, in `prefix6` or on the link, and of other kinds of frames ARP
- * alone; with `none` the TAP is not opened and the access point is one without an uplink. What comes in is not judged.
+ * alone; with `none` the TAP is not opened and the access point is one without an uplink. What comes
+ * in is not judged.
  *
  * The faults no_dhcp and no_dns lose what stations send to such servers. A station's address is
  * learned from what it sends.

@@ -18,15 +18,15 @@
  *                    under way; or when an address of ours runs out
  *
  * Catching up. Some handlers also count time that nobody waits for: ARP entries and DNS answers
- * age, so do neighbours, routers and prefixes of IPv6, TCP has its tick count. Their missed ticks are made up for at the next entry into the stack
- * (net_enter), before anything looks at them, so to lwIP its timers seem to have run all along.
+ * age, so do neighbours, routers and prefixes of IPv6, TCP has its tick count. Their missed ticks
+ * are made up for at the next entry into the stack (net_enter), before anything looks at them, so to lwIP its timers seem to have run all along.
  * The others are skipped. A tick that was needed and comes late, as when the computer was
  * suspended, is made up for twice at most, or the missed time would run out all retransmissions at
  * once. Ticks keep their phase from the start of the stack, so a run does not depend on when one
  * became needed.
  *
- * sys_timeout() timers are one at_timer each; nothing that is built needs one now. Their callers cannot be told that memory
- * ran out, so they come from the heap's reserve.
+ * sys_timeout() timers are one at_timer each; nothing that is built needs one now. Their callers
+ * cannot be told that memory ran out, so they come from the heap's reserve.
  */
 #include "net/net_priv.h"
 
@@ -48,7 +48,6 @@
 #include "iface/current.h"
 
 #define NOT_NEEDED    UINT32_MAX
-#define ARP_BUSY_US   10000000u
 #define ARP_TICKS_MAX 400u    /* more than an entry's life of 300 s */
 #define DNS_TICKS_MAX 100000u /* about a day of cached answers */
 #define UNLIMITED     UINT32_MAX
