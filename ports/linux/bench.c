@@ -395,7 +395,7 @@ static void take_down(lx_bench *b)
 }
 
 /* Whoever wants to repeat this run needs it, so it is told at every level. */
-static void tell_seed(const lx_bench *b)
+void bench_tell_seed(const lx_bench *b)
 {
     char line[48];
 
@@ -440,7 +440,7 @@ int lx_bench_run(const lx_options *options)
         if (b->exit_status == 0)
             b->exit_status = 1;
     } else {
-        tell_seed(b);
+        bench_tell_seed(b);
         warn_about(b);
         if (b->console != NULL)
             lx_console_run(b->console);

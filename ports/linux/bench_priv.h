@@ -77,6 +77,7 @@ bool bench_verb(void *owner, const char *verb, const cJSON *request, cJSON *answ
 bool bench_command_start(lx_bench *b, char *why, size_t room);
 
 void bench_event(void *owner, const char *name, const char *members);
+void bench_tell_seed(const lx_bench *b); /* at every level of the log */
 void bench_stop(lx_bench *b, int exit_status);
 
 /* Parts of a run that a hub has as well. */

@@ -332,6 +332,7 @@ int lx_air_run(const lx_options *options)
     if (set_up(h, why, sizeof why)) {
         puts(options->air);
         fflush(stdout);
+        bench_tell_seed(&h->bench);
         at_loop_run(&h->bench.loop);
     } else {
         fprintf(stderr, "attache air: %s\n", why);
