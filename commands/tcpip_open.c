@@ -120,6 +120,10 @@ static at_result start_link(at_call *call, at_tcpip_link *link, unsigned base)
     link->reopen = s.params;
     at_tls_reason why;
     at_err err = at_tcpip_connect(call, link, &s.params, &why);
+    if (err == AT_ERR_EXISTS)
+        return at_fail(call, AT_SUB_EXEC_FAIL, 0,
+                       "local port %u is in use: by another link, the SoftAP's DHCP or mDNS",
+                       (unsigned)s.params.local_port);
     return err == AT_OK ? AT_RESULT_OK
                         : at_ssl_fail(call, err, why, "the connection cannot be established");
 }
