@@ -15,39 +15,34 @@
 
 #include <string.h>
 
-#include "core/bytes.h"
 #include "storage/nvs.h"
 
 #define SPACE "at"
 
-typedef enum setting_kind { KIND_INT, KIND_TEXT, KIND_BLOB } setting_kind;
+typedef enum setting_kind { KIND_INT, KIND_BLOB } setting_kind;
 typedef enum setting_policy { NEVER, ALWAYS, SYSSTORE } setting_policy;
 
 typedef struct setting_row {
     const char *key; /* in NVS; NULL only with NEVER */
     setting_kind kind;
     setting_policy policy;
-    size_t room; /* bytes of a text with its NUL, or of a blob; 0 for integers */
+    size_t room; /* bytes of a blob; 0 for integers */
     int32_t fallback;
-    const char *text;
 } setting_row;
 
 static const setting_row rows[AT_SETTING_COUNT] = {
 #define AT_SETTING_INT(name, key, fallback, policy) \
-    [AT_SETTING_##name] = { key, KIND_INT, policy, 0, fallback, NULL },
-#define AT_SETTING_TEXT(name, key, longest, fallback, policy) \
-    [AT_SETTING_##name] = { key, KIND_TEXT, policy, (longest) + 1, 0, fallback },
+    [AT_SETTING_##name] = { key, KIND_INT, policy, 0, fallback },
 #define AT_SETTING_BLOB(name, key, size, policy) \
-    [AT_SETTING_##name] = { key, KIND_BLOB, policy, size, 0, NULL },
+    [AT_SETTING_##name] = { key, KIND_BLOB, policy, size, 0 },
 #include "storage/settings.def"
 #undef AT_SETTING_INT
-#undef AT_SETTING_TEXT
 #undef AT_SETTING_BLOB
 };
 
 typedef struct setting_value {
     int32_t number;
-    size_t len;     /* bytes of the text with its NUL, or of the blob; 0: not set */
+    size_t len;     /* bytes of the blob; 0: not set */
     uint8_t *bytes; /* room bytes, in the block behind at_settings */
 } setting_value;
 
@@ -63,9 +58,6 @@ static void set_fallback(at_settings *s, unsigned id)
     setting_value *value = &s->values[id];
     value->number = rows[id].fallback;
     value->len = 0;
-    if (rows[id].kind == KIND_TEXT) {
-        value->len = at_copy_text((char *)value->bytes, rows[id].room, rows[id].text) + 1;
-    }
 }
 
 static void load(at_settings *s, unsigned id)
@@ -78,8 +70,8 @@ static void load(at_settings *s, unsigned id)
         err = at_nvs_get_int(s->nvs, SPACE, row->key, AT_NVS_I32, &number);
         value->number = err == AT_OK ? (int32_t)number : value->number;
     } else {
-        at_nvs_type type = row->kind == KIND_TEXT ? AT_NVS_TEXT : AT_NVS_BLOB;
-        err = at_nvs_get_data(s->nvs, SPACE, row->key, type, value->bytes, row->room, &value->len);
+        err = at_nvs_get_data(s->nvs, SPACE, row->key, AT_NVS_BLOB, value->bytes, row->room,
+                              &value->len);
         if (err != AT_OK) {
             set_fallback(s, id);
         }
@@ -151,26 +143,6 @@ at_err at_setting_set_int(at_settings *s, at_setting id, int32_t value)
         return AT_OK;
     }
     return stored(s, id, at_nvs_set_int(s->nvs, SPACE, rows[id].key, AT_NVS_I32, value));
-}
-
-const char *at_setting_text(const at_settings *s, at_setting id)
-{
-    return s->values[id].len > 0 ? (const char *)s->values[id].bytes : "";
-}
-
-at_err at_setting_set_text(at_settings *s, at_setting id, const char *value)
-{
-    setting_value *v = &s->values[id];
-    size_t len = strlen(value) + 1;
-    if (rows[id].kind != KIND_TEXT || len > rows[id].room) {
-        return AT_ERR_INVALID;
-    }
-    memmove(v->bytes, value, len); /* value may be what at_setting_text gave */
-    v->len = len;
-    if (!goes_to_flash(s, id)) {
-        return AT_OK;
-    }
-    return stored(s, id, at_nvs_set_data(s->nvs, SPACE, rows[id].key, AT_NVS_TEXT, v->bytes, len));
 }
 
 size_t at_setting_blob_any(const at_settings *s, at_setting id, void *buf, size_t room)

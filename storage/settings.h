@@ -11,12 +11,10 @@
 #include "core/log.h"
 
 typedef enum at_setting {
-#define AT_SETTING_INT(name, key, fallback, policy)           AT_SETTING_##name,
-#define AT_SETTING_TEXT(name, key, longest, fallback, policy) AT_SETTING_##name,
-#define AT_SETTING_BLOB(name, key, size, policy)              AT_SETTING_##name,
+#define AT_SETTING_INT(name, key, fallback, policy) AT_SETTING_##name,
+#define AT_SETTING_BLOB(name, key, size, policy)    AT_SETTING_##name,
 #include "storage/settings.def"
 #undef AT_SETTING_INT
-#undef AT_SETTING_TEXT
 #undef AT_SETTING_BLOB
     AT_SETTING_COUNT
 } at_setting;
@@ -33,9 +31,6 @@ int32_t at_setting_int(const at_settings *s, at_setting id);
 /* Changes the value now; flash is written when the policy says so and the stored value differs.
  * AT_ERR_IO, AT_ERR_NOMEM: flash could not take it (the RAM value is changed all the same). */
 at_err at_setting_set_int(at_settings *s, at_setting id, int32_t value);
-const char *at_setting_text(const at_settings *s, at_setting id);
-/* AT_ERR_INVALID: longer than the schema says. */
-at_err at_setting_set_text(at_settings *s, at_setting id, const char *value);
 /* Copies the blob when it is set and exactly len bytes long; else false and buf is untouched. */
 bool at_setting_blob(const at_settings *s, at_setting id, void *buf, size_t len);
 /* The stored blob of whatever length up to room; 0: not set. */
