@@ -35,7 +35,7 @@ packages() {
         test)
             echo libcmocka-dev clang clang-format clang-tidy "$(clang_runtime)"
             echo git python3-venv socat tshark iproute2 dosfstools mtools dnsmasq-base udhcpc
-            echo nginx-light curl openssl
+            echo nginx curl openssl
             echo avahi-daemon avahi-utils dbus-daemon libnss-mdns $(ntp_server)
             ;;
         rv32)
