@@ -15,34 +15,11 @@
 #include "crypto/p256.h"
 #include "crypto/platform.h"
 #include "iface/current.h"
+#include "tests/unit/vectors.h"
 
 static uint64_t seed = 1;
 
-static void fill(void *ctx, void *buf, size_t len)
-{
-    (void)ctx;
-    for (size_t i = 0; i < len; i++) {
-        seed = seed * 6364136223846793005u + 1442695040888963407u;
-        ((uint8_t *)buf)[i] = (uint8_t)(seed >> 56);
-    }
-}
-
-static const at_random random_source = { NULL, fill };
-
-/* Bytes from hex digits; returns how many. */
-static size_t hex(const char *digits, uint8_t *out)
-{
-    size_t len = 0;
-
-    for (; digits[0] != '\0'; digits += 2) {
-        const char pair[5] = { '0', 'x', digits[0], digits[1], '\0' };
-        int64_t value;
-
-        assert_true(at_parse_int(pair, 4, &value));
-        out[len++] = (uint8_t)value;
-    }
-    return len;
-}
+static const at_random random_source = { &seed, fill };
 
 static at_p256_point point(const char *x, const char *y)
 {

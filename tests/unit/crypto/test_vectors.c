@@ -14,29 +14,7 @@
 #include "crypto/hmac.h"
 #include "crypto/keywrap.h"
 #include "crypto/pbkdf2.h"
-
-/* Bytes from hex digits; returns how many. */
-static size_t hex(const char *digits, uint8_t *out)
-{
-    size_t len = 0;
-
-    for (; digits[0] != '\0'; digits += 2) {
-        const char pair[5] = { '0', 'x', digits[0], digits[1], '\0' };
-        int64_t value;
-
-        assert_true(at_parse_int(pair, 4, &value));
-        out[len++] = (uint8_t)value;
-    }
-    return len;
-}
-
-static void expect(const uint8_t *got, const char *digits)
-{
-    uint8_t bytes[256];
-    size_t len = hex(digits, bytes);
-
-    assert_memory_equal(got, bytes, len);
-}
+#include "tests/unit/vectors.h"
 
 static void hashes(void **state)
 {
